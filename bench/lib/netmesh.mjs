@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+
+import { EchoWaiter } from './echo.mjs';
+
+const STREAM_ID = 7n;
+
+/** Bytes that may be on their way on the stream. */
+const WINDOW_BYTES = 16 * 1024 * 1024;
+
+const SDK = new URL('../../dist/index.js', import.meta.url);
+
+/** Diallers come from addresses of their own, as they would outside: 127.x.y.z is all loopback. */
+const LOOPBACK_HOSTS = 250;
+
+async function load() {
+  return import(SDK.href);
+}
+
+/**
+ * netmesh through its public SDK. The two ways to receive are two peers.
+ *
+ * @param {object} style
+ * @param {string} style.id
+ * @param {string} style.label
+ * @param {(node: any, onEvent: (event: Buffer) => void) => Promise<void>} style.consume
+ *   runs until the node is shut down
+ * @returns {import('./peer.mjs').Peer}
+ */
+export function netmeshPeer({ id, label, consume }) {
+  return {
+    id,
+    label,
+    security: 'AES-256-GCM or ChaCha20-Poly1305',
+
+    async unavailable() {
+      if (!existsSync(SDK)) return 'not built: run npm run build first';
+      await load();
+      return null;
+    },
+
+    async prepare() {
+      return { data: { psk: randomBytes(32).toString('hex') }, close: async () => {} };
+    },
+
+    async createReceiver({ shared, echo, sink }) {
+      const node = await startNode(shared);
+      const consumed = echo
+        ? echoAll(node)
+        : consume(node, (event) => sink.event(event, 0, event.length));
+      return {
+        endpoint: endpointOf(node),
+        async close() {
+          await node.shutdown();
+          await consumed;
+        },
+      };
+    },
+
+    async createSender({ shared, endpoint }) {
+      const node = await startNode(shared);
+      await connect(node, endpoint);
+      const stream = openStream(node, endpoint.nodeId);
+      const echo = new EchoWaiter();
+      const consumed = consumeMessages(node, () => echo.arrived());
+      return {
+        sendBatch: (events) => node.sendBlocking(stream, events),
+        ping(event) {
+          const answered = echo.next();
+          return node.sendOnStream(stream, [event]).then(() => answered);
+        },
+        async close() {
+          await node.shutdown();
+          await consumed;
+        },
+      };
+    },
+
+    handshakes: {
+      async createAcceptor({ shared, nodes: count }) {
+        const nodes = await Promise.all(Array.from({ length: count }, () => startNode(shared)));
+        return {
+          endpoint: nodes.map(endpointOf),
+          peers: () => nodes.reduce((sum, node) => sum + node.peerCount(), 0),
+          close: () => shutdownAll(nodes),
+        };
+      },
+
+      async createDialler({ shared, endpoint: endpoints, dials }) {
+        /** @type {any[]} each dials every acceptor once: two nodes share one session at most */
+        const nodes = [];
+        for (let index = 0; index < Math.ceil(dials / endpoints.length); index++) {
+          nodes.push(await startNode(shared, hostOf(index)));
+        }
+        return {
+          dial: (index) =>
+            connect(
+              nodes[Math.floor(index / endpoints.length)],
+              endpoints[index % endpoints.length],
+            ),
+          close: () => shutdownAll(nodes),
+        };
+      },
+    },
+  };
+}
+
+/**
+ * Consumes everything a node receives, message by message.
+ *
+ * @param {any} node
+ * @param {(event: Buffer) => void} onEvent
+ */
+export async function consumeMessages(node, onEvent) {
+  for await (const { data } of node.messages()) onEvent(data);
+}
+
+/**
+ * The same in the batches in which messages reach JavaScript.
+ *
+ * @param {any} node
+ * @param {(event: Buffer) => void} onEvent
+ */
+export async function consumeBatches(node, onEvent) {
+  for await (const batch of node.messageBatches()) {
+    for (const { data } of batch) onEvent(data);
+  }
+}
+
+/** @param {any} node */
+async function echoAll(node) {
+  let stream;
+  for await (const { peerNodeId, data } of node.messages()) {
+    stream ??= openStream(node, peerNodeId);
+    await node.sendOnStream(stream, [data]);
+  }
+}
+
+/**
+ * @param {{ psk: string }} shared
+ * @param {string} [host]
+ */
+async function startNode({ psk }, host = '127.0.0.1') {
+  const { MeshNode } = await load();
+  const node = await MeshNode.create({ bindAddr: `${host}:0`, psk });
+  await node.start();
+  return node;
+}
+
+/** @param {any} node */
+function endpointOf(node) {
+  return { addr: node.localAddr(), publicKey: node.publicKey(), nodeId: node.nodeId() };
+}
+
+/**
+ * @param {any} node
+ * @param {{ addr: string, publicKey: string, nodeId: bigint }} endpoint
+ */
+function connect(node, { addr, publicKey, nodeId }) {
+  return node.connect(addr, publicKey, nodeId);
+}
+
+/**
+ * @param {any} node
+ * @param {bigint} peerNodeId
+ */
+function openStream(node, peerNodeId) {
+  return node.openStream(peerNodeId, {
+    streamId: STREAM_ID,
+    reliability: 'reliable',
+    windowBytes: WINDOW_BYTES,
+  });
+}
+
+/** @param {number} index */
+function hostOf(index) {
+  const { platform } = process;
+  if (platform !== 'linux') return '127.0.0.1';
+  return `127.0.${1 + Math.floor(index / LOOPBACK_HOSTS)}.${1 + (index % LOOPBACK_HOSTS)}`;
+}
+
+/** @param {any[]} nodes */
+async function shutdownAll(nodes) {
+  await Promise.all(nodes.map((node) => node.shutdown()));
+}

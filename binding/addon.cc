@@ -1,0 +1,45 @@
+#include "binding/addon.h"
+
+#include "base/hex.h"
+#include "binding/node.h"
+#include "binding/stream.h"
+
+namespace netmesh::binding {
+namespace {
+
+Napi::Value generate_key_pair(const Napi::CallbackInfo& info) {
+  const runtime::KeyPair pair = runtime::generate_key_pair();
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("publicKey", to_hex(pair.public_key));
+  out.Set("secretKey", to_hex(pair.secret_key));
+  return out;
+}
+
+Napi::Value platform_info(const Napi::CallbackInfo& info) {
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("aes", runtime::platform_info().aes);
+  out.Set("version", NETMESH_VERSION);
+  return out;
+}
+
+/// Runs once for every environment that loads the addon.
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  auto addon = std::make_unique<Addon>();
+  const Napi::Function stream_class = StreamWrap::define(env);
+  addon->stream_class = Napi::Persistent(stream_class);
+  env.SetInstanceData(addon.release());
+
+  exports.Set("NativeNode", NodeWrap::define(env));
+  exports.Set("NativeStream", stream_class);
+  exports.Set("SEND_BACKPRESSURE", kSendBackpressure);
+  exports.Set("SEND_NOT_CONNECTED", kSendNotConnected);
+  exports.Set("SEND_SHUT_DOWN", kSendShutDown);
+  exports.Set("generateKeyPair", Napi::Function::New<generate_key_pair>(env, "generateKeyPair"));
+  exports.Set("platformInfo", Napi::Function::New<platform_info>(env, "platformInfo"));
+  return exports;
+}
+
+NODE_API_MODULE(netmesh, initialize)
+
+}  // namespace
+}  // namespace netmesh::binding

@@ -1,0 +1,23 @@
+#pragma once
+// What one environment (the main thread's or a worker's) keeps of the addon.
+
+#include <memory>
+
+#include <napi.h>
+
+#include "runtime/node.h"
+
+namespace netmesh::binding {
+
+/// Results of NativeStream.send that are not a count.
+inline constexpr int kSendBackpressure = -1;
+inline constexpr int kSendNotConnected = -2;
+inline constexpr int kSendShutDown = -3;
+
+struct Addon {
+  Napi::FunctionReference stream_class;
+  /// The stream for the NativeStream under construction; without one nobody can construct it.
+  std::unique_ptr<runtime::Stream> stream_to_wrap;
+};
+
+}  // namespace netmesh::binding

@@ -1,0 +1,65 @@
+#pragma once
+// The JavaScript class NativeNode.
+
+#include <memory>
+#include <vector>
+
+#include <napi.h>
+
+#include "binding/convert.h"
+#include "runtime/node.h"
+
+namespace netmesh::binding {
+
+/// Wraps a running node. It ends with `close`, with the object's collection or with its environment,
+/// whichever comes first; each joins the node's thread.
+class NodeWrap : public Napi::ObjectWrap<NodeWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit NodeWrap(const Napi::CallbackInfo& info);
+  ~NodeWrap() override;
+
+ private:
+  Napi::Value node_id(const Napi::CallbackInfo& info);
+  Napi::Value entity_id(const Napi::CallbackInfo& info);
+  Napi::Value public_key(const Napi::CallbackInfo& info);
+  Napi::Value local_addr(const Napi::CallbackInfo& info);
+  void start(const Napi::CallbackInfo& info);
+  Napi::Value started(const Napi::CallbackInfo& info);
+  Napi::Value connect(const Napi::CallbackInfo& info);
+  Napi::Value accept(const Napi::CallbackInfo& info);
+  void cancel(const Napi::CallbackInfo& info);
+  void disconnect(const Napi::CallbackInfo& info);
+  void add_route(const Napi::CallbackInfo& info);
+  void remove_route(const Napi::CallbackInfo& info);
+  void set_blocked(const Napi::CallbackInfo& info);
+  Napi::Value peer_count(const Napi::CallbackInfo& info);
+  Napi::Value peers(const Napi::CallbackInfo& info);
+  Napi::Value open_stream(const Napi::CallbackInfo& info);
+  void close_stream(const Napi::CallbackInfo& info);
+  void send_to_address(const Napi::CallbackInfo& info);
+  void send_to_peer(const Napi::CallbackInfo& info);
+  Napi::Value stream_stats(const Napi::CallbackInfo& info);
+  Napi::Value all_stream_stats(const Napi::CallbackInfo& info);
+  Napi::Value counters(const Napi::CallbackInfo& info);
+  Napi::Value drain(const Napi::CallbackInfo& info);
+  void consume(const Napi::CallbackInfo& info);
+  void shutdown(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+  void ref(const Napi::CallbackInfo& info);
+  void unref(const Napi::CallbackInfo& info);
+
+  /// The node, or a thrown error after `close`.
+  runtime::Node& node(Napi::Env env);
+  void close_now();
+  static void close_with_environment(void* self);
+
+  const napi_env env_;
+  std::unique_ptr<runtime::Node> node_;
+  /// Calls `onReady`; lives as long as `node_`, whose thread signals it.
+  napi_threadsafe_function on_ready_ = nullptr;
+  EventList events_;
+  std::vector<runtime::ConsumedEntry> consumed_;
+};
+
+}  // namespace netmesh::binding

@@ -1,0 +1,10 @@
+# Fails when the addon in ADDON needs a symbol that neither Node nor a library it links provides.
+execute_process(COMMAND ldd -r "${ADDON}" OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
+string(REGEX MATCHALL "undefined symbol: [^ \t\n]+" found "${output}")
+list(TRANSFORM found REPLACE "undefined symbol: " "")
+list(FILTER found EXCLUDE REGEX "^(napi_|node_api_|uv_)")
+if(found)
+  list(JOIN found "\n  " found)
+  file(REMOVE "${ADDON}")
+  message(FATAL_ERROR "The addon has undefined symbols that are not Node's:\n  ${found}")
+endif()

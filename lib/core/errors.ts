@@ -1,0 +1,257 @@
+/**
+ * Every error that netmesh raises: its class, its stable `code` and the beginning of its message.
+ *
+ * @packageDocumentation
+ */
+
+/** What an error's `code` can be. */
+export type NetmeshErrorCode =
+  | 'ERR_NETMESH_INVALID_ARGUMENT'
+  | 'ERR_NETMESH_BACKPRESSURE'
+  | 'ERR_NETMESH_NOT_CONNECTED'
+  | 'ERR_NETMESH_TOO_LARGE'
+  | 'ERR_NETMESH_CONNECTION'
+  | 'ERR_NETMESH_FATAL'
+  | 'ERR_NETMESH_SHUT_DOWN'
+  | 'ERR_NETMESH_CHANNEL'
+  | 'ERR_NETMESH_CHANNEL_UNAUTHORIZED'
+  | 'ERR_NETMESH_ADDON';
+
+/** One row of {@link ERROR_TABLE}. */
+export interface NetmeshErrorInfo {
+  /** Name of the class. */
+  readonly name: string;
+  /** How messages begin; empty where they say directly what is wrong. */
+  readonly prefixes: readonly string[];
+  /** What it means for the caller. */
+  readonly meaning: string;
+}
+
+/** The table of error codes. */
+export const ERROR_TABLE: Readonly<Record<NetmeshErrorCode, NetmeshErrorInfo>> = {
+  ERR_NETMESH_INVALID_ARGUMENT: {
+    name: 'InvalidArgumentError',
+    prefixes: [],
+    meaning: 'An option or argument is wrong; nothing was done.',
+  },
+  ERR_NETMESH_BACKPRESSURE: {
+    name: 'BackpressureError',
+    prefixes: ['stream would block'],
+    meaning: 'The window of the stream is used up; drop, retry or wait.',
+  },
+  ERR_NETMESH_NOT_CONNECTED: {
+    name: 'NotConnectedError',
+    prefixes: ['stream not connected'],
+    meaning: 'The session with the peer is gone, or the stream was closed; connect or open again.',
+  },
+  ERR_NETMESH_TOO_LARGE: {
+    name: 'EventTooLargeError',
+    prefixes: ['event too large'],
+    meaning: 'The stream can never carry an event of this size; nothing was sent.',
+  },
+  ERR_NETMESH_CONNECTION: {
+    name: 'ConnectionError',
+    prefixes: [
+      'connect failed: ',
+      'accept failed: ',
+      'open_stream failed: ',
+      'send failed: ',
+      'MeshNode creation failed: ',
+    ],
+    meaning: 'A handshake or the socket failed, or there is no session with the peer.',
+  },
+  ERR_NETMESH_FATAL: {
+    name: 'ConnectionError',
+    prefixes: ['connect failed: fatal error: ', 'accept failed: fatal error: '],
+    meaning: 'The call is not allowed in the state that the node is in.',
+  },
+  ERR_NETMESH_SHUT_DOWN: {
+    name: 'ShutDownError',
+    prefixes: ['MeshNode has been shut down', 'already shut down'],
+    meaning: 'The node has been shut down.',
+  },
+  ERR_NETMESH_CHANNEL: {
+    name: 'ChannelError',
+    prefixes: ['channel:'],
+    meaning: 'A channel operation was refused or failed.',
+  },
+  ERR_NETMESH_CHANNEL_UNAUTHORIZED: {
+    name: 'ChannelAuthError',
+    prefixes: ['channel: unauthorized'],
+    meaning: 'The publisher does not let this node subscribe.',
+  },
+  ERR_NETMESH_ADDON: {
+    name: 'AddonError',
+    prefixes: ['netmesh: '],
+    meaning: 'The native addon is missing or cannot be loaded.',
+  },
+};
+
+/**
+ * Thrown when the in-flight window of a stream is full. Of a `sendOnStream` call nothing was sent;
+ * of a retrying call the first {@link BackpressureError.eventsSent} events were.
+ */
+export class BackpressureError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_BACKPRESSURE';
+  /** How many events, from the front, were sent before the call gave up. */
+  eventsSent = 0;
+
+  constructor(detail?: string) {
+    super(detail ?? 'stream would block (queue full)');
+    this.name = 'BackpressureError';
+    Object.setPrototypeOf(this, new.target.prototype);
+  }
+}
+
+/** Thrown when the session of a stream's peer is gone, or the stream was closed. */
+export class NotConnectedError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_NOT_CONNECTED';
+  /** How many events, from the front, had been sent before; 0 where nothing is being sent. */
+  eventsSent = 0;
+
+  constructor(detail?: string) {
+    super(detail ?? 'stream not connected');
+    this.name = 'NotConnectedError';
+    Object.setPrototypeOf(this, new.target.prototype);
+  }
+}
+
+/** Thrown when a channel operation fails for another reason than authorization. */
+export class ChannelError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_CHANNEL';
+
+  constructor(detail?: string) {
+    super(detail ?? 'channel error');
+    this.name = 'ChannelError';
+    Object.setPrototypeOf(this, new.target.prototype);
+  }
+}
+
+/** Thrown when a publisher refuses a subscription because this node is not authorized. */
+export class ChannelAuthError extends ChannelError {
+  override readonly code: NetmeshErrorCode = 'ERR_NETMESH_CHANNEL_UNAUTHORIZED';
+
+  constructor(detail?: string) {
+    super(detail ?? 'channel: unauthorized');
+    this.name = 'ChannelAuthError';
+    Object.setPrototypeOf(this, new.target.prototype);
+  }
+}
+
+/** Thrown for a wrong option or argument, before anything was done. */
+export class InvalidArgumentError extends TypeError {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_INVALID_ARGUMENT';
+
+  constructor(message: string) {
+    super(message);
+    this.name = 'InvalidArgumentError';
+  }
+}
+
+/** Thrown for an event that its stream can never carry; nothing of the call was sent. */
+export class EventTooLargeError extends RangeError {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_TOO_LARGE';
+
+  constructor(message: string) {
+    super(message);
+    this.name = 'EventTooLargeError';
+  }
+}
+
+/** Thrown when a handshake or the socket fails, or a call does not fit the node's state. */
+export class ConnectionError extends Error {
+  readonly code: NetmeshErrorCode;
+
+  constructor(message: string, code: NetmeshErrorCode = 'ERR_NETMESH_CONNECTION') {
+    super(message);
+    this.name = 'ConnectionError';
+    this.code = code;
+  }
+}
+
+/** Thrown by every method of a node that has been shut down. */
+export class ShutDownError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_SHUT_DOWN';
+
+  constructor(message = 'MeshNode has been shut down') {
+    super(message);
+    this.name = 'ShutDownError';
+  }
+}
+
+/** Thrown when the native addon is missing or cannot be loaded on this platform. */
+export class AddonError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_ADDON';
+
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'AddonError';
+  }
+}
+
+/** The code of an error that netmesh raised, else undefined. */
+function codeOf(error: Error): NetmeshErrorCode | undefined {
+  const code: unknown = (error as { code?: unknown }).code;
+  return typeof code === 'string' && Object.hasOwn(ERROR_TABLE, code)
+    ? (code as NetmeshErrorCode)
+    : undefined;
+}
+
+/**
+ * The class that an error of the addon stands for. An error that has no class here is returned as it
+ * is, the same object.
+ *
+ * @internal
+ */
+export function classify(error: unknown): unknown {
+  return error instanceof Error || isForeignError(error) ? rebuild(error, error.message) : error;
+}
+
+/**
+ * {@link classify}, with `prefix` before the message unless it is there already. Wrong arguments
+ * keep their message.
+ *
+ * @internal
+ */
+export function classifyWithPrefix(prefix: string, error: unknown): unknown {
+  if (!(error instanceof Error) && !isForeignError(error)) return error;
+  const code = codeOf(error);
+  const bare = code === 'ERR_NETMESH_INVALID_ARGUMENT' || code === 'ERR_NETMESH_SHUT_DOWN';
+  const message = bare || error.message.startsWith(prefix) ? error.message : prefix + error.message;
+  const rebuilt = rebuild(error, message);
+  return rebuilt === error && message !== error.message
+    ? new ConnectionError(message, code)
+    : rebuilt;
+}
+
+function rebuild(error: Error, message: string): Error {
+  if (message.startsWith('stream would block')) return new BackpressureError(message);
+  if (message.startsWith('stream not connected')) return new NotConnectedError(message);
+  const code = codeOf(error);
+  switch (code) {
+    case 'ERR_NETMESH_INVALID_ARGUMENT':
+      return new InvalidArgumentError(message);
+    case 'ERR_NETMESH_BACKPRESSURE':
+      return new BackpressureError(message);
+    case 'ERR_NETMESH_NOT_CONNECTED':
+    case 'ERR_NETMESH_CONNECTION':
+    case 'ERR_NETMESH_FATAL':
+      return new ConnectionError(message, code);
+    case 'ERR_NETMESH_TOO_LARGE':
+      return new EventTooLargeError(message);
+    case 'ERR_NETMESH_SHUT_DOWN':
+      return new ShutDownError(message);
+    case 'ERR_NETMESH_CHANNEL':
+      return new ChannelError(message);
+    case 'ERR_NETMESH_CHANNEL_UNAUTHORIZED':
+      return new ChannelAuthError(message);
+    case 'ERR_NETMESH_ADDON':
+    case undefined:
+      return error;
+  }
+}
+
+/** An `Error` of another realm: a `vm` context has classes of its own, the addon does not. */
+function isForeignError(value: unknown): value is Error {
+  return Object.prototype.toString.call(value) === '[object Error]';
+}

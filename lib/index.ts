@@ -1,0 +1,21 @@
+/**
+ * netmesh: an encrypted, brokerless mesh for Node.js.
+ *
+ * @packageDocumentation
+ */
+
+export { MeshNode } from './mesh';
+export {
+  AddonError,
+  BackpressureError,
+  ChannelAuthError,
+  ChannelError,
+  ConnectionError,
+  EventTooLargeError,
+  InvalidArgumentError,
+  NotConnectedError,
+  ShutDownError,
+} from './core/errors';
+export type { NetmeshErrorCode } from './core/errors';
+export type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
+export type * from './types';

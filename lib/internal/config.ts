@@ -1,0 +1,105 @@
+import type { NativeNodeOptions } from '../../types/native';
+import type { MeshOptions } from '../types';
+import * as validate from './validate';
+
+/** A checked configuration: what the addon takes, and what stays on this side. */
+export interface NodeConfig {
+  readonly native: NativeNodeOptions;
+  readonly numShards: number;
+  /** Options whose features read them later. */
+  readonly features: Readonly<
+    Pick<
+      MeshOptions,
+      | 'capabilityGcIntervalMs'
+      | 'requireSignedCapabilities'
+      | 'subnet'
+      | 'subnetPolicy'
+      | 'reflexOverride'
+      | 'tryPortMapping'
+    >
+  >;
+}
+
+const DEFAULT_SHARDS = 4;
+/** Shorter periods would only spin. */
+const MIN_PERIOD_MS = 10;
+/** The longest delay of a timer in Node.js. */
+const MAX_MS = 0x7fff_ffff;
+const MAX_BYTES_32 = 0x7fff_ffff;
+const MAX_MESSAGE_BYTES = 0x4000_0000;
+const MAX_RETRIES = 1000;
+
+/** Checks every option before anything happens; nothing but own copies of the bytes is kept. */
+export function parseConfig(input: unknown): NodeConfig {
+  if (typeof input !== 'object' || input === null) {
+    throw validate.invalid(`config must be an object; got ${validate.describe(input)}`);
+  }
+  const config = input as Partial<Record<keyof MeshOptions, unknown>>;
+  return {
+    native: nativeOptions(config),
+    numShards: optional(config.numShards, validate.numShards) ?? DEFAULT_SHARDS,
+    features: featureOptions(config),
+  };
+}
+
+type RawConfig = Partial<Record<keyof MeshOptions, unknown>>;
+
+function nativeOptions(config: RawConfig): NativeNodeOptions {
+  const period = (name: keyof MeshOptions): number | undefined => {
+    const value = optional(config[name], (raw) => validate.milliseconds(raw, name, 0, MAX_MS));
+    return value === undefined ? undefined : Math.max(value, MIN_PERIOD_MS);
+  };
+  const int = (name: keyof MeshOptions, min: number, max: number): number | undefined =>
+    optional(config[name], (raw) => validate.integer(raw, name, min, max));
+
+  return {
+    bindAddr: validate.socketAddress(config.bindAddr, 'bind address', { anyPort: true }),
+    psk: validate.psk(config.psk),
+    identitySeed: optional(config.identitySeed, (raw) =>
+      Uint8Array.from(validate.identitySeed(raw)),
+    ),
+    heartbeatIntervalMs: period('heartbeatIntervalMs'),
+    sessionTimeoutMs: period('sessionTimeoutMs'),
+    handshakeTimeoutMs: optional(config.handshakeTimeoutMs, (raw) =>
+      validate.milliseconds(raw, 'handshakeTimeoutMs', 1, MAX_MS),
+    ),
+    handshakeRetries: int('handshakeRetries', 0, MAX_RETRIES),
+    allowLegacyPeers: optional(
+      config.legacyPeers,
+      (raw) => validate.oneOf(raw, 'legacyPeers', ['allow', 'deny']) === 'allow',
+    ),
+    aead: optional(config.aead, (raw) =>
+      validate.oneOf(raw, 'aead', ['auto', 'aes-256-gcm', 'chacha20-poly1305']),
+    ),
+    maxMessageBytes: int('maxMessageBytes', 1, MAX_MESSAGE_BYTES),
+    streamReceiveWindow: int('streamReceiveWindowBytes', 1, MAX_BYTES_32),
+    sessionReceiveWindow: int('sessionReceiveWindowBytes', 1, MAX_BYTES_32),
+    maxQueuedBytes: int('maxQueuedBytes', 1, Number.MAX_SAFE_INTEGER),
+    socketBufferBytes: int('socketBufferBytes', 1, MAX_BYTES_32),
+  };
+}
+
+function featureOptions(config: RawConfig): NodeConfig['features'] {
+  const { subnet, subnetPolicy, reflexOverride } = config;
+  if (subnet !== undefined) validate.subnet(subnet);
+  if (subnetPolicy !== undefined) validate.subnetPolicy(subnetPolicy);
+  if (reflexOverride !== undefined) validate.socketAddress(reflexOverride, 'reflex_override');
+  return {
+    capabilityGcIntervalMs: optional(config.capabilityGcIntervalMs, (raw) =>
+      validate.milliseconds(raw, 'capabilityGcIntervalMs', 0, MAX_MS),
+    ),
+    requireSignedCapabilities: optional(config.requireSignedCapabilities, (raw) =>
+      validate.boolean(raw, 'requireSignedCapabilities'),
+    ),
+    subnet: structuredClone(subnet) as MeshOptions['subnet'],
+    subnetPolicy: structuredClone(subnetPolicy) as MeshOptions['subnetPolicy'],
+    reflexOverride: reflexOverride as string | undefined,
+    tryPortMapping: optional(config.tryPortMapping, (raw) =>
+      validate.boolean(raw, 'tryPortMapping'),
+    ),
+  };
+}
+
+function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
+  return value === undefined ? undefined : check(value);
+}

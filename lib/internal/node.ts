@@ -1,0 +1,337 @@
+// One native node: its life cycle, pending requests, and the loop that drains what it reports.
+
+import { EventEmitter } from 'node:events';
+
+import type { NativeControlEvent, NativeDrain, NativeNode, NativeStream } from '../../types/native';
+import { ShutDownError, classify, classifyWithPrefix } from '../core/errors';
+import type { MeshNodeEvents } from '../types';
+import { onAbort, rejected } from './abort';
+import type { NodeConfig } from './config';
+import { Inbox, META_WORDS } from './inbox';
+import { addon } from './native';
+import { SendLane } from './retry';
+
+/** Warned about once each; later ones are not new information. */
+const MAX_LEGACY_WARNINGS = 1024;
+
+/**
+ * Nodes that work for the process even when nobody holds them: started ones, and those with pending
+ * requests. All others may be garbage collected, and the addon closes them then.
+ */
+const busyNodes = new Set<Node>();
+
+interface PendingRequest {
+  readonly kind: 'connect' | 'accept';
+  readonly settle: (error: Error | undefined, addr: string) => void;
+}
+
+/** A native node with its requests as promises and its messages in an {@link Inbox}. */
+export class Node {
+  readonly config: NodeConfig;
+  readonly inbox: Inbox;
+  /** Listeners run after the drain, each on its own. */
+  readonly events = new EventEmitter();
+
+  readonly #native: NativeNode;
+  readonly #requests = new Map<number, PendingRequest>();
+  /** Connected peers. */
+  readonly #peers = new Set<bigint>();
+  /** Lines of waiting sends by peer and stream. */
+  readonly #lanes = new Map<bigint, Map<bigint, SendLane>>();
+  readonly #legacyWarned = new Set<bigint>();
+  #started = false;
+  /** The user said `unref()`. */
+  #detached = false;
+  #holdsProcess = false;
+  #ending: Promise<void> | undefined;
+  #ended: (() => void) | undefined;
+
+  /** Throws what the addon says, with the prefix of spec 10 §15.2. */
+  constructor(config: NodeConfig) {
+    this.config = config;
+    const self = new WeakRef(this);
+    const { NativeNode: Native } = addon();
+    try {
+      this.#native = new Native(config.native, () => {
+        const node = self.deref();
+        if (node) node.#drain();
+      });
+    } catch (error) {
+      throw classifyWithPrefix('MeshNode creation failed: ', error);
+    }
+    this.#native.unref();
+    this.inbox = new Inbox(
+      {
+        consume: (entries, count) => {
+          this.#native.consume(entries, count);
+        },
+        connected: (peer) => this.connected(peer),
+      },
+      config.numShards,
+    );
+  }
+
+  /** The addon's node; throws once the node is shut down. */
+  get native(): NativeNode {
+    this.assertOpen();
+    return this.#native;
+  }
+
+  assertOpen(): void {
+    if (this.#ending) throw new ShutDownError();
+  }
+
+  get ending(): Promise<void> | undefined {
+    return this.#ending;
+  }
+
+  start(): void {
+    const { native } = this;
+    if (this.#started || this.#accepting()) return;
+    native.start();
+    if (!native.started) return;
+    this.#started = true;
+    this.#updateHold();
+  }
+
+  connect(
+    addr: string,
+    publicKey: Uint8Array,
+    peer: bigint,
+    options: { routed: boolean; timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<void> {
+    const { routed, timeoutMs, signal } = options;
+    return this.#request('connect', signal, (native) =>
+      native.connect(addr, publicKey, peer, routed, timeoutMs),
+    ).then(() => undefined);
+  }
+
+  /** Resolves to the peer's address. */
+  accept(peer: bigint, signal?: AbortSignal): Promise<string> {
+    return this.#request('accept', signal, (native) => native.accept(peer));
+  }
+
+  /** Whether there is a live session with the peer. */
+  connected(peer: bigint): boolean {
+    if (this.#peers.has(peer)) return true;
+    // The session may be younger than the last drain.
+    return (
+      this.#ending === undefined &&
+      this.#native.peers().some(({ nodeId, alive }) => nodeId === peer && alive)
+    );
+  }
+
+  /** The line of sends of a stream, one for all handles of the same opening. */
+  lane(stream: NativeStream): SendLane {
+    const { peerNodeId, streamId, epoch } = stream;
+    let lanes = this.#lanes.get(peerNodeId);
+    if (!lanes) this.#lanes.set(peerNodeId, (lanes = new Map<bigint, SendLane>()));
+    let lane = lanes.get(streamId);
+    if (lane?.epoch !== epoch) {
+      lane?.wake();
+      lanes.set(streamId, (lane = new SendLane(epoch)));
+    }
+    return lane;
+  }
+
+  closeStream(peer: bigint, streamId: bigint): void {
+    this.native.closeStream(peer, streamId);
+    const lanes = this.#lanes.get(peer);
+    // Those who wait try once more and learn that it is closed.
+    lanes?.get(streamId)?.wake();
+    lanes?.delete(streamId);
+    if (lanes?.size === 0) this.#lanes.delete(peer);
+  }
+
+  ref(): void {
+    this.assertOpen();
+    this.#detached = false;
+    this.#updateHold();
+  }
+
+  unref(): void {
+    this.assertOpen();
+    this.#detached = true;
+    this.#updateHold();
+  }
+
+  /** Settles everything that waits, drains what was sent, and frees the node. Only once. */
+  shutdown(drainMs: number): Promise<void> {
+    if (this.#ending) return Promise.reject(new ShutDownError('already shut down'));
+    this.#ending = new Promise((resolve) => {
+      this.#ended = resolve;
+    });
+    this.#updateHold();
+    const error = new ShutDownError();
+    for (const { settle } of [...this.#requests.values()]) settle(error, '');
+    for (const lanes of this.#lanes.values()) {
+      for (const lane of lanes.values()) lane.fail(error);
+    }
+    this.#lanes.clear();
+    this.inbox.flush();
+    this.#native.shutdown(drainMs);
+    return this.#ending;
+  }
+
+  #close(): void {
+    this.#native.close();
+    this.#peers.clear();
+    this.inbox.close(new ShutDownError());
+    busyNodes.delete(this);
+    this.#ended?.();
+  }
+
+  #accepting(): boolean {
+    return [...this.#requests.values()].some(({ kind }) => kind === 'accept');
+  }
+
+  #request(
+    kind: PendingRequest['kind'],
+    signal: AbortSignal | undefined,
+    begin: (native: NativeNode) => number,
+  ): Promise<string> {
+    if (signal?.aborted === true) return rejected(signal.reason);
+    const prefix = `${kind} failed: `;
+    let request: number;
+    try {
+      request = begin(this.native);
+    } catch (error) {
+      return rejected(classifyWithPrefix(prefix, error));
+    }
+    return new Promise((resolve, reject: (reason: unknown) => void) => {
+      const fail = reject;
+      const forget = (): void => {
+        stopListening();
+        this.#requests.delete(request);
+        this.#updateHold();
+      };
+      const stopListening = onAbort(signal, () => {
+        this.#native.cancel(request);
+        forget();
+        fail(signal?.reason);
+      });
+      const settle: PendingRequest['settle'] = (error, addr) => {
+        forget();
+        if (error) fail(classifyWithPrefix(prefix, error));
+        else resolve(addr);
+      };
+      this.#requests.set(request, { kind, settle });
+      this.#updateHold();
+    });
+  }
+
+  /** Holds the process and the node itself while there is something to do. */
+  #updateHold(): void {
+    const busy = this.#started || this.#requests.size > 0 || this.#ending !== undefined;
+    if (busy) busyNodes.add(this);
+    else busyNodes.delete(this);
+    // An orderly end is finished even when nothing else is left to do.
+    const hold = busy && (!this.#detached || this.#ending !== undefined);
+    if (hold === this.#holdsProcess) return;
+    this.#holdsProcess = hold;
+    if (hold) this.#native.ref();
+    else this.#native.unref();
+  }
+
+  #drain(): void {
+    let drained: NativeDrain;
+    try {
+      drained = this.#native.drain();
+    } catch (error) {
+      // Closed between the signal and the call.
+      if (classify(error) instanceof ShutDownError) return;
+      throw error;
+    }
+    const { events, blocks } = drained;
+    const { inbox } = this;
+    let nextEvent = 0;
+    let before = 0;
+    /** Handles the events that at most `messages` messages precede. */
+    const handleUpTo = (messages: number): void => {
+      for (
+        let event = events[nextEvent];
+        event && event.at <= messages;
+        event = events[nextEvent]
+      ) {
+        nextEvent++;
+        this.#handle(event);
+      }
+    };
+    for (const { data, meta } of blocks) {
+      const count = meta.length / META_WORDS;
+      let from = 0;
+      while (from < count) {
+        handleUpTo(before + from);
+        const to = Math.min(count, (events[nextEvent]?.at ?? Infinity) - before);
+        inbox.route(data, meta, from, to);
+        from = to;
+      }
+      before += count;
+    }
+    handleUpTo(Infinity);
+    inbox.settle();
+  }
+
+  #handle(event: NativeControlEvent): void {
+    switch (event.kind) {
+      case 'connectDone':
+        this.#requests.get(event.request)?.settle(event.error, '');
+        break;
+      case 'acceptDone':
+        this.#requests.get(event.request)?.settle(event.error, event.addr);
+        break;
+      case 'peerUp':
+        this.#peerUp(event);
+        break;
+      case 'peerDown':
+        this.#peerDown(event.peer, event.reason);
+        break;
+      case 'streamOpened':
+        this.inbox.streamOpened(event.ref, event.peer, event.streamId);
+        break;
+      case 'streamFinished':
+        this.inbox.streamFinished(event.ref, event.finished);
+        break;
+      case 'credit': {
+        const lane = this.#lanes.get(event.peer)?.get(event.streamId);
+        if (lane?.epoch === event.epoch) lane.wake();
+        break;
+      }
+      case 'shutdownDone':
+        // After what else this drain brings.
+        process.nextTick(() => {
+          this.#close();
+        });
+        break;
+    }
+  }
+
+  #peerUp({ peer, addr, security }: Extract<NativeControlEvent, { kind: 'peerUp' }>): void {
+    this.#peers.add(peer);
+    this.inbox.peerUp(peer);
+    this.#emit('peer:up', { nodeId: peer, addr, security });
+    if (security === 'modern' || this.#legacyWarned.has(peer)) return;
+    if (this.#legacyWarned.size >= MAX_LEGACY_WARNINGS) return;
+    this.#legacyWarned.add(peer);
+    process.emitWarning(
+      `peer 0x${peer.toString(16)} at ${addr} speaks only the base protocol: its session has ` +
+        "neither forward secrecy nor a proven identity (legacyPeers: 'deny' refuses such peers)",
+      { type: 'NetmeshWarning', code: 'NETMESH_LEGACY_PEER' },
+    );
+  }
+
+  #peerDown(peer: bigint, reason: string): void {
+    this.#peers.delete(peer);
+    for (const lane of this.#lanes.get(peer)?.values() ?? []) lane.wake();
+    this.#lanes.delete(peer);
+    this.inbox.peerGone(peer);
+    this.#emit('peer:down', { nodeId: peer, reason });
+  }
+
+  /** A listener that throws must not stop the drain. */
+  #emit<K extends keyof MeshNodeEvents>(name: K, ...args: MeshNodeEvents[K]): void {
+    process.nextTick(() => {
+      this.events.emit(name, ...args);
+    });
+  }
+}

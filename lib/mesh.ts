@@ -1,0 +1,499 @@
+/**
+ * `MeshNode`: a node of the mesh, with streams, messages and events.
+ *
+ * @packageDocumentation
+ */
+
+import './internal/async_dispose';
+import { classify, classifyWithPrefix, InvalidArgumentError } from './core/errors';
+import { NetMesh, connect, nodeOf, streamOf } from './core/net_mesh';
+import { Reader } from './internal/async_queue';
+import type { Node } from './internal/node';
+import * as validate from './internal/validate';
+import type * as StreamModuleExports from './stream';
+import type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
+import type {
+  ConnectOptions,
+  MeshNodeConfig,
+  MeshNodeEvents,
+  MeshStream,
+  NodeStats,
+  PeerInfo,
+  ShutdownOptions,
+  StoredEvent,
+  StreamConfig,
+  StreamStats,
+  StreamStatsEntry,
+  WaitOptions,
+} from './types';
+
+export {
+  BackpressureError,
+  ChannelAuthError,
+  ChannelError,
+  NotConnectedError,
+} from './core/errors';
+export type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
+export type {
+  ConnectOptions,
+  MeshNodeConfig,
+  MeshNodeEvents,
+  MeshStream,
+  NodeStats,
+  PeerDownEvent,
+  PeerInfo,
+  PeerSecurity,
+  PeerUpEvent,
+  Reliability,
+  ShutdownOptions,
+  StoredEvent,
+  StreamConfig,
+  StreamStats,
+  StreamStatsEntry,
+  WaitOptions,
+} from './types';
+
+const DEFAULT_RETRIES = 8;
+const NANOS_PER_MILLI = 1_000_000n;
+/** Shows that the constructor was called from here. */
+const INTERNAL = Symbol('netmesh.internal');
+
+type StreamModule = typeof StreamModuleExports;
+type Listener<K extends keyof MeshNodeEvents> = (...args: MeshNodeEvents[K]) => void;
+
+/**
+ * A node on the mesh: one UDP socket, encrypted sessions with many peers, many streams to each.
+ *
+ * Every method throws, or rejects with, `MeshNode has been shut down` once {@link MeshNode.shutdown}
+ * was called. Wrong arguments are refused before anything happens.
+ *
+ * @example
+ * ```typescript
+ * const node = await MeshNode.create({ bindAddr: '127.0.0.1:0', psk });
+ * await node.start();
+ * await node.connect(peerAddr, peerPublicKey, peerNodeId);
+ *
+ * const stream = node.openStream(peerNodeId, { streamId: 7n, reliability: 'reliable' });
+ * await node.sendWithRetry(stream, [Buffer.from('hello')]);
+ *
+ * for await (const { peerNodeId, streamId, data } of node.messages()) {
+ *   console.log(peerNodeId, streamId, data.toString());
+ * }
+ * ```
+ */
+export class MeshNode {
+  private native: NetMesh;
+  readonly #node: Node;
+
+  private constructor(token: symbol, native: NetMesh) {
+    if (token !== INTERNAL) throw new InvalidArgumentError('use MeshNode.create');
+    this.native = native;
+    this.#node = nodeOf(native);
+  }
+
+  /**
+   * Binds the socket of a new node.
+   *
+   * @throws `InvalidArgumentError` for a wrong option, with nothing done; `ConnectionError` when
+   * the address cannot be bound.
+   */
+  static async create(config: MeshNodeConfig): Promise<MeshNode> {
+    return new MeshNode(INTERNAL, await NetMesh.create(config));
+  }
+
+  /** The node's ed25519 public key, 32 bytes. */
+  entityId(): Buffer {
+    return this.native.entityId();
+  }
+
+  /** The Noise static key that peers need to connect: 64 lower-case hexadecimal digits. */
+  publicKey(): string {
+    return this.native.publicKey();
+  }
+
+  /** The node's id, derived from its identity. */
+  nodeId(): bigint {
+    return this.native.nodeId();
+  }
+
+  /** The address that the socket is bound to, with the port that the system chose. */
+  localAddr(): string {
+    return this.#node.native.localAddr();
+  }
+
+  // --- peers ---
+
+  /**
+   * Performs the handshake with a peer at a known address. It must be started, or be waiting in
+   * {@link MeshNode.accept}.
+   *
+   * @throws `ConnectionError`, its message beginning with `connect failed: `.
+   */
+  connect(
+    peerAddr: string,
+    peerPublicKey: string,
+    peerNodeId: bigint,
+    options?: ConnectOptions,
+  ): Promise<void> {
+    return this.native.connect(peerAddr, peerPublicKey, peerNodeId, options);
+  }
+
+  /**
+   * The same through a relay, or to a started node that is reached directly: the handshake travels
+   * behind a routing header. This node must be started.
+   */
+  async connectVia(
+    relayAddr: string,
+    peerPublicKey: string,
+    peerNodeId: bigint,
+    options?: ConnectOptions,
+  ): Promise<void> {
+    await connect(this.#node, true, relayAddr, peerPublicKey, peerNodeId, options);
+  }
+
+  /**
+   * Waits for the handshake of one peer; only before {@link MeshNode.start}, after which peers need
+   * no `accept`. Resolves to the peer's address.
+   */
+  accept(peerNodeId: bigint, options?: WaitOptions): Promise<string> {
+    return this.native.accept(peerNodeId, options);
+  }
+
+  /**
+   * Starts receiving, and keeps the process alive until {@link MeshNode.shutdown} or
+   * {@link MeshNode.unref}. Takes effect at once; does nothing the second time or while an
+   * `accept` is pending.
+   */
+  start(): Promise<void> {
+    return this.native.start();
+  }
+
+  /** Ends the session with a peer, which is told. Does nothing when there is none. */
+  disconnect(peerNodeId: bigint): void {
+    this.#node.native.disconnect(validate.u64(peerNodeId, 'peerNodeId'));
+  }
+
+  /** Number of known peers, failed ones included until they are forgotten. */
+  peerCount(): number {
+    return this.native.peerCount();
+  }
+
+  /** The known peers: address, security, round-trip times, traffic. */
+  peers(): PeerInfo[] {
+    return this.#node.native.peers().map((peer) => ({
+      nodeId: peer.nodeId,
+      addr: peer.addr,
+      security: peer.security,
+      aead: peer.aead,
+      entityId: peer.entityId,
+      relayed: peer.relayed,
+      alive: peer.alive,
+      rttMs: peer.rttMs,
+      rttMinMs: peer.rttMinMs,
+      bytesIn: peer.bytesReceived,
+      bytesOut: peer.bytesSent,
+      packetsIn: peer.packetsReceived,
+      packetsOut: peer.packetsSent,
+      packetsLost: peer.packetsLost,
+      bytesRetransmitted: peer.bytesRetransmitted,
+      connectedAt: new Date(toMillis(peer.connectedAtNs)),
+      lastActivityMs: toMillis(peer.lastActivityNs),
+      streams: peer.streams,
+    }));
+  }
+
+  /** Sends packets for a node through another one. */
+  addRoute(destNodeId: bigint, nextHopAddr: string): void {
+    this.native.addRoute(destNodeId, nextHopAddr);
+  }
+
+  /** Forgets a route. Does nothing when there is none. */
+  removeRoute(destNodeId: bigint): void {
+    this.#node.native.removeRoute(validate.u64(destNodeId, 'destNodeId'));
+  }
+
+  /** Drops everything from and to an address, as if the network had been cut. */
+  blockPeer(peerAddr: string): void {
+    this.#setBlocked(peerAddr, true);
+  }
+
+  /** Undoes {@link MeshNode.blockPeer}. */
+  unblockPeer(peerAddr: string): void {
+    this.#setBlocked(peerAddr, false);
+  }
+
+  // --- sending ---
+
+  /**
+   * Opens a stream to a connected peer, or looks it up: the first opening decides its
+   * configuration.
+   *
+   * @throws `ConnectionError` when there is no session with the peer.
+   */
+  openStream(peerNodeId: bigint, config: StreamConfig): MeshStream {
+    return this.native.openStream(peerNodeId, config);
+  }
+
+  /** Closes a stream after what was sent on it. Does nothing for an unknown peer or stream. */
+  closeStream(peerNodeId: bigint, streamId: bigint): void {
+    this.native.closeStream(peerNodeId, streamId);
+  }
+
+  /**
+   * Sends all events or none. The returned promise is already settled; the bytes are copied, so
+   * the buffers may be used again at once.
+   *
+   * @throws `BackpressureError` when the stream's window is full; `NotConnectedError` when the
+   * session or the stream is gone; `EventTooLargeError` for an event that the stream can never
+   * carry.
+   */
+  sendOnStream(stream: MeshStream, events: readonly Uint8Array[]): Promise<void> {
+    return this.native.sendOnStream(stream, events);
+  }
+
+  /**
+   * Sends all events, waiting for credit up to `maxRetries` times (default 8, pauses of 5 to
+   * 200 ms; less when credit comes sooner). Goes on at the first event not sent, never sends one
+   * twice, and keeps the order of calls on one stream. Buffers may be used again as soon as the
+   * call has returned.
+   *
+   * @throws As {@link MeshNode.sendOnStream}; a `BackpressureError` says in `eventsSent` how many
+   * events were sent.
+   */
+  sendWithRetry(
+    stream: MeshStream,
+    events: readonly Uint8Array[],
+    maxRetries: number = DEFAULT_RETRIES,
+    options?: WaitOptions,
+  ): Promise<void> {
+    return this.native.sendWithRetry(stream, events, maxRetries, options);
+  }
+
+  /** {@link MeshNode.sendWithRetry} with 4096 retries: about 13 minutes of patience. */
+  sendBlocking(
+    stream: MeshStream,
+    events: readonly Uint8Array[],
+    options?: WaitOptions,
+  ): Promise<void> {
+    return this.native.sendBlocking(stream, events, options);
+  }
+
+  /** Sends one event as JSON, on stream 0 of the peer at exactly this address. */
+  async sendTo(peerAddr: string, event: unknown): Promise<void> {
+    this.#node.assertOpen();
+    await this.sendRawTo(peerAddr, toJson(event));
+  }
+
+  /** Sends one event on stream 0 of the peer at exactly this address. */
+  async sendRawTo(peerAddr: string, data: Uint8Array): Promise<void> {
+    await this.native.pushTo(peerAddr, data);
+  }
+
+  /** Sends one event as JSON, on stream 0 of a peer, through relays where needed. */
+  // An async method, so that every failure is a rejection.
+  // eslint-disable-next-line @typescript-eslint/require-await -- see above
+  async send(nodeId: bigint, event: unknown): Promise<void> {
+    const { native } = this.#node;
+    const peer = validate.u64(nodeId, 'nodeId');
+    const data = toJson(event);
+    try {
+      native.sendToPeer(peer, [data]);
+    } catch (error) {
+      throw classifyWithPrefix('send failed: ', error);
+    }
+  }
+
+  // --- receiving ---
+
+  /**
+   * The messages that no stream has readers of its own for, in order of arrival on each stream.
+   * Several iterators share them. Ends when the node is shut down.
+   *
+   * @example
+   * ```typescript
+   * for await (const { peerNodeId, data } of node.messages({ signal })) handle(peerNodeId, data);
+   * ```
+   */
+  messages(options?: WaitOptions): MessageIterator<MeshMessage> {
+    return this.#read(options, this.#node.inbox.messages);
+  }
+
+  /** {@link MeshNode.messages} in arrays, as they arrive: the fastest way to receive. */
+  messageBatches(options?: WaitOptions): MessageIterator<MeshMessage[]> {
+    return this.#read(options, this.#node.inbox.batches);
+  }
+
+  /**
+   * The messages of one stream, which from now on go to no other reader. Ends when the peer closes
+   * the stream.
+   *
+   * @throws `NotConnectedError` when the peer is unknown; the iterator does when the session goes
+   * before the stream is closed.
+   */
+  readStream(
+    peerNodeId: bigint,
+    streamId: bigint,
+    options?: WaitOptions,
+  ): MessageIterator<MeshMessage> {
+    this.#node.assertOpen();
+    const peer = validate.u64(peerNodeId, 'peerNodeId');
+    const stream = validate.u64(streamId, 'streamId');
+    const signal = validate.abortSignal(validate.optionsObject(options, 'options').signal);
+    const { inbox } = this.#node;
+    const claim = inbox.claim(peer, stream, false);
+    return new Reader(claim.supply, signal, () => {
+      inbox.release(claim);
+    });
+  }
+
+  /**
+   * Opens a stream as a Node.js `Duplex`: writes wait for the peer, unread data makes it wait.
+   * `'end'` comes when the peer closes its half, `end()` closes ours.
+   *
+   * @throws As {@link MeshNode.openStream}; `InvalidArgumentError` when the stream has a reader
+   * already.
+   */
+  duplex(peerNodeId: bigint, config: StreamConfig, options?: DuplexOptions): MeshDuplex {
+    const node = this.#node;
+    node.assertOpen();
+    const { signal, objectMode, highWaterMark } = validate.optionsObject(options, 'options');
+    validate.abortSignal(signal);
+    signal?.throwIfAborted();
+    if (objectMode !== undefined) validate.boolean(objectMode, 'objectMode');
+    if (highWaterMark !== undefined) validate.u32(highWaterMark, 'highWaterMark');
+    const { native, lane } = streamOf(node, this.native.openStream(peerNodeId, config));
+    const { streamId } = native;
+    const { inbox } = node;
+    const claim = inbox.claim(peerNodeId, streamId, true);
+    const close = (): void => {
+      if (!node.ending) node.closeStream(peerNodeId, streamId);
+    };
+    // Only who uses it pays for loading node:stream.
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
+    const { MeshDuplex: Duplex } = require('./stream') as StreamModule;
+    const link = { native, lane, inbox, claim, close };
+    return new Duplex(link, { signal, objectMode, highWaterMark });
+  }
+
+  /** Takes up to `limit` received events of all shards, oldest first. */
+  // eslint-disable-next-line @typescript-eslint/require-await -- so that every failure is a rejection
+  async recv(limit: number): Promise<StoredEvent[]> {
+    this.#node.assertOpen();
+    return this.#node.inbox.poll(validate.u32(limit, 'limit'));
+  }
+
+  /** Takes up to `limit` received events of one shard, oldest first. */
+  // eslint-disable-next-line @typescript-eslint/require-await -- so that every failure is a rejection
+  async recvShard(shard: number, limit: number): Promise<StoredEvent[]> {
+    this.#node.assertOpen();
+    const index = validate.integer(shard, 'shard', 0, 65_535);
+    return this.#node.inbox.pollShard(index, validate.u32(limit, 'limit'));
+  }
+
+  // --- observing ---
+
+  /** Snapshot of a stream; null when the peer or the stream is unknown. */
+  streamStats(peerNodeId: bigint, streamId: bigint): StreamStats | null {
+    return this.native.streamStats(peerNodeId, streamId);
+  }
+
+  /** Snapshots of all streams of a peer; empty when it is unknown. */
+  allStreamStats(peerNodeId: bigint): StreamStatsEntry[] {
+    return this.#node.native.allStreamStats(validate.u64(peerNodeId, 'peerNodeId'));
+  }
+
+  /** Counters of the node since its creation, dropped datagrams by cause included. */
+  stats(): NodeStats {
+    return this.#node.native.counters();
+  }
+
+  /** Calls `listener` at every event of this name. */
+  on<K extends keyof MeshNodeEvents>(event: K, listener: Listener<K>): this {
+    this.#node.events.on(checkEvent(event), listener);
+    return this;
+  }
+
+  /** Calls `listener` at the next event of this name. */
+  once<K extends keyof MeshNodeEvents>(event: K, listener: Listener<K>): this {
+    this.#node.events.once(checkEvent(event), listener);
+    return this;
+  }
+
+  /** Undoes one {@link MeshNode.on} or {@link MeshNode.once}. */
+  off<K extends keyof MeshNodeEvents>(event: K, listener: Listener<K>): this {
+    this.#node.events.off(checkEvent(event), listener);
+    return this;
+  }
+
+  // --- life cycle ---
+
+  /** Undoes {@link MeshNode.unref}. */
+  ref(): this {
+    this.#node.ref();
+    return this;
+  }
+
+  /** Lets the process exit although this node is started or has calls pending. */
+  unref(): this {
+    this.#node.unref();
+    return this;
+  }
+
+  /**
+   * Ends the node: pending calls are rejected, what reliable streams have sent is delivered within
+   * `drainMs`, peers are told. Rejects with `already shut down` the second time.
+   */
+  shutdown(options?: ShutdownOptions): Promise<void> {
+    return this.native.shutdown(options);
+  }
+
+  /** {@link MeshNode.shutdown}, any number of times: for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.native[Symbol.asyncDispose]();
+  }
+
+  #read<T>(
+    options: WaitOptions | undefined,
+    supply: ConstructorParameters<typeof Reader<T>>[0],
+  ): MessageIterator<T> {
+    this.#node.assertOpen();
+    const signal = validate.abortSignal(validate.optionsObject(options, 'options').signal);
+    return new Reader(supply, signal, () => undefined);
+  }
+
+  #setBlocked(peerAddr: string, blocked: boolean): void {
+    const { native } = this.#node;
+    const addr = validate.socketAddress(peerAddr, 'peer address');
+    try {
+      native.setBlocked(addr, blocked);
+    } catch (error) {
+      throw classify(error);
+    }
+  }
+}
+
+const EVENTS: ReadonlyArray<keyof MeshNodeEvents> = ['peer:up', 'peer:down'];
+
+function checkEvent<K extends keyof MeshNodeEvents>(event: K): K {
+  return validate.oneOf(event, 'event', EVENTS) as K;
+}
+
+function toMillis(nanos: bigint): number {
+  return Number(nanos / NANOS_PER_MILLI);
+}
+
+/** The event as JSON text in UTF-8; throws for what JSON cannot say. */
+function toJson(event: unknown): Buffer {
+  // Declared to return a string, but undefined for functions and the like.
+  const stringify: (value: unknown) => string | undefined = JSON.stringify;
+  let text: string | undefined;
+  try {
+    text = stringify(event);
+  } catch (error) {
+    throw validate.invalid(`event is not serializable as JSON: ${(error as Error).message}`);
+  }
+  if (text === undefined) {
+    throw validate.invalid(`event is not serializable as JSON: ${validate.describe(event)}`);
+  }
+  return Buffer.from(text);
+}

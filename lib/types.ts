@@ -1,0 +1,230 @@
+/**
+ * The plain types of the SDK: options that go in, reports that come out.
+ *
+ * @packageDocumentation
+ */
+
+/** Reliability mode chosen at stream-open time. */
+export type Reliability = 'fire_and_forget' | 'reliable';
+
+/** Per-stream configuration for `MeshNode.openStream`. */
+export interface StreamConfig {
+  /** Caller-chosen stream identifier. No value range has a reserved meaning. */
+  streamId: bigint;
+  /** Default: `'fire_and_forget'`. */
+  reliability?: Reliability;
+  /**
+   * Initial send-credit window in bytes. Default: 65536. `0` removes the window: only
+   * `maxQueuedBytes` bounds what may be under way.
+   */
+  windowBytes?: number;
+  /** Share of the connection relative to the other streams, 0…255; 0 counts as 1. Default: 1. */
+  fairnessWeight?: number;
+}
+
+/** A stream handle: pass it back to `sendOnStream`, `sendWithRetry` and `sendBlocking`. */
+export interface MeshStream {
+  /** The peer at the other end. */
+  readonly peerNodeId: bigint;
+  /** The id under which the stream was opened. */
+  readonly streamId: bigint;
+}
+
+/** Snapshot of one stream. */
+export interface StreamStats {
+  /** Packets sent: the next sequence number. */
+  txSeq: bigint;
+  /** Highest sequence number received. */
+  rxSeq: bigint;
+  /** Events received and not yet taken by the application. */
+  inboundPending: bigint;
+  /** Unix time of the last activity, nanoseconds. */
+  lastActivityNs: bigint;
+  /** True while the stream exists. */
+  active: boolean;
+  /** Cumulative backpressure rejections since the stream was opened. */
+  backpressureEvents: bigint;
+  /** Bytes of send credit still available; 0 on a stream without a window. */
+  txCreditRemaining: number;
+  /** Configured credit window in bytes; 0: none. */
+  txWindow: number;
+  /** Window grants received from the peer. */
+  creditGrantsReceived: bigint;
+  /** Window grants sent to the peer. */
+  creditGrantsSent: bigint;
+}
+
+/** {@link StreamStats} of one of several streams. */
+export interface StreamStatsEntry extends StreamStats {
+  /** The stream that the numbers are of. */
+  streamId: bigint;
+}
+
+/** A position in the subnet hierarchy: 1–4 levels of 0–255. */
+export interface SubnetId {
+  /** From the outermost level inwards. */
+  levels: number[];
+}
+
+/** Derives one level of a peer's subnet from a tag of its capabilities. */
+export interface SubnetRule {
+  /** The part of the tag before the value. */
+  tagPrefix: string;
+  /** The level that the rule sets, 0–3. */
+  level: number;
+  /** Tag value → level value, 1–255. */
+  values: Record<string, number>;
+}
+
+/** How the subnets of peers are derived from their capabilities. */
+export interface SubnetPolicy {
+  /** Applied in order. */
+  rules: SubnetRule[];
+}
+
+/** Options for `MeshNode.create`. */
+export interface MeshNodeConfig {
+  /** Local address, `ip:port` or `[ipv6]:port`; port 0 lets the system choose. */
+  bindAddr: string;
+  /** The pre-shared key of the mesh: 64 hexadecimal digits. */
+  psk: string;
+  /** Default: 5000. Values below 10 count as 10. */
+  heartbeatIntervalMs?: number;
+  /** How long a peer may be silent. Default: 30000. Values below 10 count as 10. */
+  sessionTimeoutMs?: number;
+  /** Number of shards that `NetMesh.poll` and `MeshNode.recvShard` see, 0…65535. Default: 4. */
+  numShards?: number;
+  /** Sweep interval of the capability index. Default: 60000. */
+  capabilityGcIntervalMs?: number;
+  /** Drop capability announcements that carry no signature. */
+  requireSignedCapabilities?: boolean;
+  /** Pins this node to a subnet. */
+  subnet?: SubnetId;
+  /** Derives the subnets of peers from their capabilities. */
+  subnetPolicy?: SubnetPolicy;
+  /**
+   * Seed of the node's identity, 32 bytes, secret. The same seed gives the same `entityId`,
+   * `nodeId` and `publicKey`. Default: a random one.
+   */
+  identitySeed?: Uint8Array;
+
+  /** How long one handshake attempt may take. Default: 5000. */
+  handshakeTimeoutMs?: number;
+  /** Handshake attempts; 0 counts as 1. Default: 3. */
+  handshakeRetries?: number;
+  /**
+   * Whether peers that speak only the base protocol may connect. Such sessions have neither
+   * forward secrecy nor a proven identity. Default: `'allow'`, with a process warning per peer.
+   */
+  legacyPeers?: 'allow' | 'deny';
+  /** Cipher of the sessions. Default: `'auto'`, the fastest that both ends have. */
+  aead?: 'auto' | 'aes-256-gcm' | 'chacha20-poly1305';
+  /** Largest message that this node takes. Default: 16 MiB. */
+  maxMessageBytes?: number;
+  /** Bytes that one stream may have received and not yet handed over. Default: 4 MiB. */
+  streamReceiveWindowBytes?: number;
+  /** The same over all streams of one peer. Default: 16 MiB. */
+  sessionReceiveWindowBytes?: number;
+  /** Bytes that may wait for one peer, sent but not acknowledged included. Default: 64 MiB. */
+  maxQueuedBytes?: number;
+  /** Buffer asked of the kernel for each direction of the socket. Default: 4 MiB. */
+  socketBufferBytes?: number;
+}
+
+/** Options for `NetMesh.create`. */
+export interface MeshOptions extends MeshNodeConfig {
+  /** Public address to tell peers instead of the discovered one, `ip:port`. */
+  reflexOverride?: string;
+  /** Ask the router to map the port. */
+  tryPortMapping?: boolean;
+}
+
+/** How a session is protected: with every extension of netmesh, or as the base protocol does. */
+export type PeerSecurity = 'modern' | 'legacy';
+
+/** A peer as `MeshNode.peers` reports it. */
+export interface PeerInfo {
+  nodeId: bigint;
+  /** Where its packets go, `ip:port`; with {@link PeerInfo.relayed} the address of the relay. */
+  addr: string;
+  security: PeerSecurity;
+  /** Cipher of the session. */
+  aead: string;
+  /** 32 bytes, proven by signature; null on legacy sessions. */
+  entityId: Buffer | null;
+  /** True when packets reach it through another node. */
+  relayed: boolean;
+  /** False once nothing was heard from it for too long. */
+  alive: boolean;
+  /** Smoothed round-trip time in milliseconds; null before the first measurement. */
+  rttMs: number | null;
+  /** Smallest round-trip time seen, milliseconds. */
+  rttMinMs: number | null;
+  bytesIn: bigint;
+  bytesOut: bigint;
+  packetsIn: bigint;
+  packetsOut: bigint;
+  packetsLost: bigint;
+  bytesRetransmitted: bigint;
+  /** When the session was established. */
+  connectedAt: Date;
+  /** Unix time of the last authenticated packet, milliseconds. */
+  lastActivityMs: number;
+  /** Streams of the session. */
+  streams: number;
+}
+
+/** Counters of a node by name, all monotonic: datagrams and bytes, and what was dropped, by cause. */
+export type NodeStats = Readonly<Record<string, bigint>>;
+
+/** An event as `NetMesh.poll` returns it. */
+export interface StoredEvent {
+  /** `"<sequence>:<index in its packet>"`; repeats across streams and peers. */
+  id: string;
+  /** The payload as text; empty when it is not valid UTF-8. */
+  raw: string;
+  /** The payload. */
+  rawBytes: Buffer;
+  /** The packet's sequence number on its stream. */
+  insertionTs: number;
+  /** Stream id modulo `numShards`. */
+  shardId: number;
+}
+
+/** Something that can be given up. */
+export interface WaitOptions {
+  /** Gives up when aborted; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Options of `connect` and `connectVia`. */
+export interface ConnectOptions extends WaitOptions {
+  /** Over all attempts. Default: `handshakeRetries` × `handshakeTimeoutMs` and the pauses between. */
+  timeoutMs?: number;
+}
+
+/** Options of `shutdown`. */
+export interface ShutdownOptions {
+  /** How long reliable streams may take to deliver what was sent. Default: 2000. */
+  drainMs?: number;
+}
+
+/** A peer became reachable. */
+export interface PeerUpEvent {
+  nodeId: bigint;
+  addr: string;
+  security: PeerSecurity;
+}
+
+/** A peer is gone. */
+export interface PeerDownEvent {
+  nodeId: bigint;
+  /** For people: goodbye, timeout, replaced session, … */
+  reason: string;
+}
+
+/** Events of a node and what their listeners get. */
+export interface MeshNodeEvents {
+  'peer:up': [event: PeerUpEvent];
+  'peer:down': [event: PeerDownEvent];
+}

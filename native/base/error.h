@@ -1,0 +1,34 @@
+#pragma once
+// Expected failures: values, never exceptions.
+
+#include <string>
+#include <tl/expected.hpp>
+#include <utility>
+
+namespace netmesh {
+
+/// What kind of failure it was; the binding maps each kind to one JavaScript error class.
+enum class ErrorKind {
+  kInvalidArgument,  ///< the caller's input is wrong; nothing was changed
+  kBackpressure,     ///< the stream's window is used up
+  kNotConnected,     ///< no session with the peer, or the stream is closed
+  kTooLarge,         ///< an event exceeds what its stream can ever carry
+  kConnection,       ///< a handshake or the socket failed
+  kFatal,            ///< the call is not allowed in this state
+  kShutDown,         ///< the node has been shut down
+};
+
+/// A failure with its user-visible text (spec 10 §15.2 fixes many of the texts).
+struct Error {
+  ErrorKind kind = ErrorKind::kFatal;
+  std::string message;
+};
+
+template <typename T>
+using Expected = tl::expected<T, Error>;
+
+inline tl::unexpected<Error> fail(ErrorKind kind, std::string message) {
+  return tl::unexpected<Error>(Error{kind, std::move(message)});
+}
+
+}  // namespace netmesh

@@ -1,0 +1,148 @@
+#pragma once
+// The inside of mesh::Node, shared by its .cc files: peers.cc (life of peers and streams),
+// handshakes.cc (how they come), dispatch.cc (datagrams in and out).
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "mesh/handshake_limiter.h"
+#include "mesh/link.h"
+#include "mesh/node.h"
+#include "session/handshake.h"
+#include "session/session.h"
+#include "wire/net_packet.h"
+#include "wire/routing.h"
+
+namespace netmesh::mesh {
+
+/// `0x` and the id in hexadecimal without padding, as error texts show node ids.
+std::string hex_id(NodeId id);
+
+struct KeyHash {
+  std::size_t operator()(const crypto::Key& key) const noexcept { return load_le<std::size_t>(key.data()); }
+};
+
+struct Node::Impl {
+  Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& node_sink, Now now);
+
+  struct Peer {
+    std::unique_ptr<Link> active;
+    std::unique_ptr<Link> candidate;  ///< answered while `active` lived; waits for its first packet
+  };
+
+  struct PendingConnect {
+    RequestId request = 0;
+    Endpoint address;
+    crypto::Key public_key{};
+    NodeId peer;
+    bool routed = false;
+    std::optional<session::InitiatorHandshake> handshake;  ///< empty between attempts
+    Bytes datagram;
+    unsigned attempt = 0;
+    TimePoint attempt_ends{};     ///< or, between attempts, when the next begins
+    TimePoint next_send{};
+    Duration send_interval{};
+    std::optional<TimePoint> gives_up;
+    std::string last_error = "connection error: handshake timeout";
+  };
+
+  struct PendingAccept {
+    RequestId request = 0;
+    NodeId peer;
+    TimePoint gives_up{};
+  };
+
+  /// A msg1 that came before anyone accepted (spec 10 §5.6).
+  struct HeldHandshake {
+    Endpoint from;
+    std::optional<wire::RoutingHeader> routing;
+    Bytes packet;
+    TimePoint expires{};
+  };
+
+  struct RawDatagram {
+    Endpoint to;
+    Bytes bytes;
+  };
+
+  // handshakes.cc
+  void begin_attempt(Now now, PendingConnect& pending);
+  void advance_connects(Now now);
+  void advance_accepts(Now now);
+  void handle_handshake(Now now, const Endpoint& from, std::optional<wire::RoutingHeader> routing, ByteSpan packet);
+  bool try_as_message2(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing,
+                       ByteSpan message);
+  bool try_as_message1(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing,
+                       ByteSpan packet);
+  bool answer(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing, ByteSpan message,
+              std::uint32_t claimed, std::optional<NodeId> expected);
+  void release_held(Now now);
+  void fail_connect(std::size_t index, Error error);
+  PendingAccept* find_accept(std::uint32_t routing_id_value);
+  bool connecting_to(std::uint32_t routing_id_value) const;
+  void resolve_waiting(NodeId peer, const Endpoint& from);
+
+  // peers.cc
+  Link* find_link(NodeId peer) const;
+  std::unique_ptr<Link> make_link(Now now, session::Established established, const Endpoint& address, bool relayed);
+  void install(Now now, std::unique_ptr<Link> link);
+  void promote(Now now, Link& candidate);
+  void remove_link(Link& link, DownReason reason, const std::string& text);
+  void destroy_link(std::unique_ptr<Link> link);
+  void heartbeat_tick(Now now);
+  void advance_shutdown(Now now);
+  void finish_closed(Link& link);
+  PeerInfo info(const Link& link) const;
+  static StreamStats stats(const session::StreamStatsSnapshot& snapshot);
+
+  // dispatch.cc
+  void handle_session_packet(Now now, const Endpoint& from, MutableByteSpan packet, SessionId id, bool routed);
+  void handle_routed(Now now, const Endpoint& from, MutableByteSpan datagram);
+  void forward(Now now, const Endpoint& from, const wire::RoutingHeader& header, MutableByteSpan datagram);
+  std::optional<Endpoint> next_hop(NodeId destination) const;
+  void queue_raw(const Endpoint& to, Bytes bytes);
+  void touch(Link& link);
+  void rearm(Link& link);
+  bool transmit_link(Now now, Link& link, TransmitBatch& batch, bool& full);
+  bool blocked(const Endpoint& address) const { return !blocked_.empty() && blocked_.contains(address); }
+  bool drain_deadline_passed(Now now) const { return drain_until_ && now.monotonic >= *drain_until_; }
+
+  NodeConfig config;
+  RandomSource& random;
+  NodeSink& sink;
+  session::HandshakeContext handshake_context;
+  session::SessionConfig session_config;
+  HandshakeLimiter limiter;
+  NodeCounters counters;
+  StreamRefTable refs;
+
+  std::unordered_map<NodeId, Peer> peers;
+  std::unordered_map<SessionId, Link*> sessions;
+  std::unordered_map<crypto::Key, Link*, KeyHash> by_ephemeral;  ///< responder links, by their msg1
+  std::unordered_map<NodeId, Endpoint> routes;                   ///< added by the application
+
+  std::vector<PendingConnect> connects;
+  std::vector<PendingAccept> accepts;
+  std::deque<HeldHandshake> held;
+  std::deque<RawDatagram> raw;
+  std::deque<Link*> transmit;      ///< links that may have something to send
+  std::vector<Link*> batch_links;  ///< links that received something in this batch
+  std::set<std::pair<TimePoint, SessionId>> timers;
+
+  RequestId next_request = 0;
+  bool started = false;
+  TimePoint next_heartbeat{};
+  bool shutting_down = false;
+  bool shutdown_reported = false;
+  std::optional<TimePoint> drain_until_;
+  std::uint64_t unacknowledged_at_end = 0;
+
+ private:
+  friend class Node;
+  std::set<Endpoint> blocked_;
+};
+
+}  // namespace netmesh::mesh

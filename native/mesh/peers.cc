@@ -1,0 +1,386 @@
+// Life of a node, its peers and their streams.
+
+#include <algorithm>
+
+#include "mesh/node_impl.h"
+
+namespace netmesh::mesh {
+namespace {
+
+/// Silence after which a modern peer counts as failed: the session timeout, but at least this many
+/// heartbeats. Base peers get three session timeouts (spec 10 §12.3).
+constexpr int kMinSilentHeartbeats = 2;
+constexpr int kLegacyTimeouts = 3;
+/// A peer silent for this many session timeouts is forgotten (spec 10 §12.3).
+constexpr int kEvictionTimeouts = 30;
+/// Shorter heartbeats would only burn processor time.
+constexpr Duration kMinHeartbeat = std::chrono::milliseconds(10);
+
+std::string aead_name(crypto::AeadAlgorithm algorithm) {
+  return algorithm == crypto::AeadAlgorithm::kAes256Gcm ? "aes-256-gcm" : "chacha20-poly1305";
+}
+
+}  // namespace
+
+std::string hex_id(NodeId id) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  std::uint64_t value = id.value;
+  do {
+    out.insert(out.begin(), kDigits[value & 0xF]);
+    value >>= 4;
+  } while (value != 0);
+  return "0x" + out;
+}
+
+Node::Impl::Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& node_sink, Now now)
+    : config(std::move(node_config)),
+      random(random_source),
+      sink(node_sink),
+      handshake_context{identity::LocalIdentity::from_seed(config.identity_seed), crypto::SecretKey(config.psk)},
+      limiter(random_source.u64()) {
+  config.heartbeat_interval = std::max(config.heartbeat_interval, kMinHeartbeat);
+  handshake_context.allow_legacy = config.allow_legacy_peers;
+  handshake_context.aeads = config.aeads;
+  if (!crypto::aes256gcm_available()) {
+    handshake_context.aeads = static_cast<std::uint8_t>(
+        handshake_context.aeads & ~static_cast<unsigned>(crypto::AeadAlgorithm::kAes256Gcm));
+  }
+  handshake_context.max_datagram = static_cast<std::uint16_t>(TransmitBatch::kMaxDatagramBytes);
+  handshake_context.stream_window = config.stream_receive_window;
+  handshake_context.session_window = config.session_receive_window;
+  handshake_context.max_message = config.max_message_bytes;
+  session_config.stream_receive_window = config.stream_receive_window;
+  session_config.session_receive_window = config.session_receive_window;
+  session_config.max_message_bytes = config.max_message_bytes;
+  session_config.max_queued_bytes = config.max_queued_bytes;
+  session_config.max_streams = config.max_streams_per_session;
+  session_config.stream_idle_timeout = config.stream_idle_timeout;
+  next_heartbeat = now.monotonic + config.heartbeat_interval;
+}
+
+Node::Node(NodeConfig config, RandomSource& random, NodeSink& sink, Now now)
+    : impl_(std::make_unique<Impl>(std::move(config), random, sink, now)) {}
+Node::~Node() = default;
+
+NodeId Node::node_id() const { return impl_->handshake_context.identity.node_id; }
+const crypto::Key& Node::entity_id() const { return impl_->handshake_context.identity.entity_id(); }
+const crypto::Key& Node::public_key() const { return impl_->handshake_context.identity.noise_static.public_key; }
+std::uint64_t Node::origin_hash() const { return impl_->handshake_context.identity.origin_hash; }
+bool Node::started() const { return impl_->started; }
+const NodeCounters& Node::counters() const { return impl_->counters; }
+
+void Node::start(Now now) {
+  Impl& impl = *impl_;
+  if (impl.started || impl.shutting_down) return;
+  if (!impl.accepts.empty()) return;  // spec 10 §5.6: may be called again later
+  impl.started = true;
+  impl.next_heartbeat = now.monotonic + impl.config.heartbeat_interval;
+  impl.release_held(now);
+}
+
+// --- peers ---
+
+Link* Node::Impl::find_link(NodeId peer) const {
+  auto it = peers.find(peer);
+  return it == peers.end() ? nullptr : it->second.active.get();
+}
+
+std::unique_ptr<Link> Node::Impl::make_link(Now now, session::Established established, const Endpoint& address,
+                                            bool relayed) {
+  if (peers.size() >= config.max_peers && !peers.contains(established.peer)) return nullptr;
+  if (sessions.contains(established.session_id)) return nullptr;
+  auto link = std::make_unique<Link>(established.peer, sink, refs);
+  link->address = address;
+  link->relayed = relayed;
+  link->initiator = established.initiator;
+  link->connected_at_ns = link->last_activity_ns = now.unix_ns;
+  link->last_heard = now.monotonic;
+  if (established.peer_hello) link->entity_id = established.peer_hello->entity_id;
+  const session::PathInfo path{address.is_loopback(), relayed};
+  link->session = established.modern
+                      ? session::make_modern_session(std::move(established), session_config, path, *link, now)
+                      : session::make_legacy_session(std::move(established), session_config, path, *link, now);
+  return link;
+}
+
+void Node::Impl::install(Now, std::unique_ptr<Link> link) {
+  Peer& peer = peers[link->peer];
+  if (peer.candidate) destroy_link(std::move(peer.candidate));
+  if (peer.active) {
+    sink.peer_down(link->peer, DownReason::kReplaced, "a new handshake replaced the session");
+    destroy_link(std::move(peer.active));
+  }
+  Link& installed = *link;
+  sessions[installed.session->id()] = &installed;
+  peer.active = std::move(link);
+  sink.peer_up(installed.peer, installed.address,
+               installed.session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
+  touch(installed);
+}
+
+void Node::Impl::promote(Now now, Link& candidate) {
+  Peer& peer = peers[candidate.peer];
+  if (peer.candidate.get() != &candidate) return;
+  install(now, std::move(peer.candidate));
+}
+
+void Node::Impl::destroy_link(std::unique_ptr<Link> link) {
+  auto session = sessions.find(link->session->id());
+  if (session != sessions.end() && session->second == link.get()) sessions.erase(session);
+  auto ephemeral = by_ephemeral.find(link->initiator_ephemeral);
+  if (ephemeral != by_ephemeral.end() && ephemeral->second == link.get()) by_ephemeral.erase(ephemeral);
+  if (link->armed) timers.erase({*link->armed, link->session->id()});
+  if (link->queued_to_transmit) std::erase(transmit, link.get());
+  if (link->in_batch) std::erase(batch_links, link.get());
+}
+
+void Node::Impl::remove_link(Link& link, DownReason reason, const std::string& text) {
+  auto it = peers.find(link.peer);
+  if (it == peers.end()) return;
+  Peer& peer = it->second;
+  if (peer.candidate.get() == &link) {
+    destroy_link(std::move(peer.candidate));
+    return;
+  }
+  if (peer.active.get() != &link) return;
+  const NodeId id = link.peer;
+  const bool was_alive = link.alive;
+  // The streams end before their peer goes.
+  link.session->abandon();
+  destroy_link(std::move(peer.active));
+  if (was_alive) sink.peer_down(id, reason, text);
+  if (peer.candidate) {
+    auto candidate = std::move(peer.candidate);
+    Link& installed = *candidate;
+    peer.active = std::move(candidate);
+    sink.peer_up(id, installed.address, installed.session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
+  } else {
+    peers.erase(it);
+  }
+}
+
+/// A session that either side closed ends once our own CLOSE has left.
+void Node::Impl::finish_closed(Link& link) {
+  const auto& closing = link.session->closing();
+  if (!closing) return;
+  if (!closing->by_peer && link.session->wants_transmit()) return;
+  const session::CloseInfo info = *closing;
+  DownReason reason = info.code == session::close_code::kGoodbye ? DownReason::kGoodbye : DownReason::kProtocolViolation;
+  if (shutting_down && !info.by_peer) reason = DownReason::kShutdown;
+  remove_link(link, reason, info.reason);
+}
+
+void Node::disconnect(Now, NodeId peer) {
+  Link* link = impl_->find_link(peer);
+  if (link == nullptr) return;
+  link->session->close(session::close_code::kGoodbye, "disconnected");
+  impl_->touch(*link);
+}
+
+void Node::add_route(Now, NodeId destination, const Endpoint& next_hop) {
+  Impl& impl = *impl_;
+  impl.routes[destination] = next_hop;
+  Link* link = impl.find_link(destination);
+  if (link == nullptr || link->address == next_hop) return;
+  link->address = next_hop;
+  link->relayed = true;
+  link->session->set_path({next_hop.is_loopback(), true});
+}
+
+void Node::remove_route(NodeId destination) { impl_->routes.erase(destination); }
+
+void Node::set_blocked(const Endpoint& address, bool blocked) {
+  if (blocked) {
+    impl_->blocked_.insert(address);
+  } else {
+    impl_->blocked_.erase(address);
+  }
+}
+
+std::size_t Node::peer_count() const { return impl_->peers.size(); }
+
+std::optional<NodeId> Node::peer_at(const Endpoint& address) const {
+  for (const auto& [id, peer] : impl_->peers) {
+    if (peer.active && !peer.active->relayed && peer.active->address == address) return id;
+  }
+  return std::nullopt;
+}
+
+PeerInfo Node::Impl::info(const Link& link) const {
+  const session::SessionStats stats = link.session->stats();
+  PeerInfo out;
+  out.node_id = link.peer;
+  out.address = link.address;
+  out.relayed = link.relayed;
+  out.security = link.session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy;
+  out.aead = aead_name(link.session->aead());
+  out.entity_id = link.entity_id;
+  out.rtt = stats.rtt;
+  out.rtt_min = stats.rtt_min;
+  out.bytes_sent = stats.bytes_sent;
+  out.bytes_received = stats.bytes_received;
+  out.packets_sent = stats.packets_sent;
+  out.packets_received = stats.packets_received;
+  out.packets_lost = stats.packets_lost;
+  out.bytes_retransmitted = stats.bytes_retransmitted;
+  out.connected_at_ns = link.connected_at_ns;
+  out.last_activity_ns = link.last_activity_ns;
+  out.streams = static_cast<std::uint32_t>(link.session->stream_count());
+  out.alive = link.alive;
+  return out;
+}
+
+std::vector<PeerInfo> Node::peers() const {
+  std::vector<PeerInfo> out;
+  out.reserve(impl_->peers.size());
+  for (const auto& [id, peer] : impl_->peers) {
+    if (peer.active) out.push_back(impl_->info(*peer.active));
+  }
+  std::sort(out.begin(), out.end(), [](const PeerInfo& a, const PeerInfo& b) { return a.node_id < b.node_id; });
+  return out;
+}
+
+void Node::Impl::heartbeat_tick(Now now) {
+  next_heartbeat = now.monotonic + config.heartbeat_interval;
+  std::vector<Link*> forgotten;
+  for (auto& [id, peer] : peers) {
+    if (!peer.active) continue;
+    Link& link = *peer.active;
+    const Duration silence = now.monotonic - link.last_heard;
+    const Duration modern_limit = std::max(config.session_timeout, config.heartbeat_interval * kMinSilentHeartbeats);
+    const Duration limit = link.session->modern() ? modern_limit : config.session_timeout * kLegacyTimeouts;
+    if (link.alive && silence > limit) {
+      link.alive = false;
+      sink.peer_down(id, DownReason::kTimeout, "nothing heard from the peer");
+    }
+    if (!link.alive && silence > config.session_timeout * kEvictionTimeouts) {
+      forgotten.push_back(&link);
+      continue;
+    }
+    link.session->evict_idle(now);
+    link.session->heartbeat(now);
+    touch(link);
+  }
+  for (Link* link : forgotten) remove_link(*link, DownReason::kTimeout, "nothing heard from the peer");
+}
+
+// --- streams ---
+
+Expected<std::shared_ptr<session::StreamGate>> Node::open_stream(Now now, NodeId peer,
+                                                                 const session::StreamConfig& config) {
+  Link* link = impl_->find_link(peer);
+  if (link == nullptr || link->session->closing() || impl_->shutting_down) {
+    return fail(ErrorKind::kNotConnected, "open_stream failed: connection error: open_stream: no session for peer " +
+                                              hex_id(peer));
+  }
+  return link->session->open_stream(now, config);
+}
+
+void Node::close_stream(Now now, NodeId peer, StreamId stream) {
+  Link* link = impl_->find_link(peer);
+  if (link == nullptr) return;
+  link->session->close_stream(now, stream);
+  impl_->touch(*link);
+}
+
+void Node::send(Now now, const session::StreamGate& gate, session::OutboundBatch batch) {
+  Link* link = impl_->find_link(gate.peer);
+  if (link == nullptr) return;  // the session's queue went with it
+  link->session->send(now, gate, std::move(batch));
+  link->last_activity_ns = now.unix_ns;
+  impl_->touch(*link);
+}
+
+Expected<void> Node::send_unwindowed(Now now, NodeId peer, session::OutboundBatch batch, std::size_t largest_event) {
+  Link* link = impl_->find_link(peer);
+  if (link == nullptr || link->session->closing()) {
+    return fail(ErrorKind::kNotConnected, "connection error: no session for node " + hex_id(peer));
+  }
+  auto sent = link->session->send_unwindowed(now, std::move(batch), largest_event);
+  link->last_activity_ns = now.unix_ns;
+  impl_->touch(*link);
+  return sent;
+}
+
+void Node::consume(Now now, StreamRef ref, std::uint64_t events, std::uint64_t bytes) {
+  const StreamRefTable::Entry* entry = impl_->refs.consume(ref, events);
+  if (entry == nullptr || entry->link == nullptr || !entry->link->session) return;
+  entry->link->session->consume(now, entry->stream, entry->reliable, events, bytes);
+  impl_->touch(*entry->link);
+}
+
+StreamStats Node::Impl::stats(const session::StreamStatsSnapshot& snapshot) {
+  StreamStats out;
+  out.stream_id = snapshot.stream_id;
+  out.tx_seq = snapshot.tx_seq;
+  out.rx_seq = snapshot.rx_seq;
+  out.last_activity_ns = snapshot.last_activity_unix;
+  out.backpressure_events = snapshot.backpressure_events;
+  out.credit_grants_received = snapshot.grants_received;
+  out.credit_grants_sent = snapshot.grants_sent;
+  out.tx_credit_remaining = snapshot.credit_remaining;
+  out.tx_window = snapshot.window;
+  return out;
+}
+
+std::optional<StreamStats> Node::stream_stats(NodeId peer, StreamId stream) const {
+  Link* link = impl_->find_link(peer);
+  if (link == nullptr) return std::nullopt;
+  const auto snapshot = link->session->stream_stats(stream);
+  if (!snapshot) return std::nullopt;
+  return Impl::stats(*snapshot);
+}
+
+std::vector<StreamStats> Node::all_stream_stats(NodeId peer) const {
+  std::vector<StreamStats> out;
+  if (Link* link = impl_->find_link(peer)) {
+    for (const auto& snapshot : link->session->all_stream_stats()) out.push_back(Impl::stats(snapshot));
+  }
+  std::sort(out.begin(), out.end(), [](const StreamStats& a, const StreamStats& b) { return a.stream_id < b.stream_id; });
+  return out;
+}
+
+// --- the end ---
+
+void Node::shutdown(Now now, Duration drain) {
+  Impl& impl = *impl_;
+  if (impl.shutting_down) return;
+  impl.shutting_down = true;
+  impl.drain_until_ = now.monotonic + drain;
+  impl.held.clear();
+  while (!impl.connects.empty()) {
+    impl.fail_connect(impl.connects.size() - 1, Error{ErrorKind::kShutDown, "adapter is shut down"});
+  }
+  for (const auto& accept : impl.accepts) {
+    impl.sink.accept_done(accept.request, fail(ErrorKind::kShutDown, "adapter is shut down"));
+  }
+  impl.accepts.clear();
+  impl.advance_shutdown(now);
+}
+
+void Node::Impl::advance_shutdown(Now now) {
+  if (!shutting_down || shutdown_reported) return;
+  const bool late = drain_deadline_passed(now);
+  for (auto& [id, peer] : peers) {
+    if (!peer.active || peer.active->session->closing()) continue;
+    const std::uint64_t waiting = peer.active->session->unacknowledged_bytes();
+    if (waiting != 0 && !late && peer.active->alive) continue;
+    unacknowledged_at_end += waiting;
+    peer.active->session->close(session::close_code::kGoodbye, "the node shuts down");
+    touch(*peer.active);
+  }
+  std::vector<Link*> over;
+  for (auto& [id, peer] : peers) {
+    if (peer.active && peer.active->session->closing() && !peer.active->session->wants_transmit()) {
+      over.push_back(peer.active.get());
+    }
+  }
+  for (Link* link : over) finish_closed(*link);
+  if (peers.empty()) {
+    shutdown_reported = true;
+    sink.shutdown_done(unacknowledged_at_end);
+  }
+}
+
+}  // namespace netmesh::mesh

@@ -1,0 +1,182 @@
+#include "runtime/engine.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+namespace netmesh::runtime {
+namespace {
+
+/// Received bytes handled before the crank is let go and acknowledgements leave: long enough for
+/// batches to pay, short enough for a waiting caller not to notice (about 100 µs of decryption).
+constexpr std::size_t kBytesPerHold = 128 * 1024;
+/// How often the I/O thread steps aside for an application thread that has not woken up yet.
+constexpr int kMaxYields = 64;
+/// Sends up to this size may leave from the application's own thread: a thread switch costs more than
+/// encrypting them.
+constexpr std::size_t kDirectSendBytes = 4 * 1024;
+/// A send after such a pause answers something; sends in shorter succession are a stream, which the
+/// I/O thread packs into fewer and larger packets.
+constexpr Duration kConversationPause = std::chrono::microseconds(50);
+
+}  // namespace
+
+Engine::Control::Control(const Engine& engine) : lock_(engine.crank_, std::defer_lock) {
+  engine.waiting_.fetch_add(1, std::memory_order_relaxed);
+  lock_.lock();
+  engine.waiting_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+Expected<std::shared_ptr<Engine>> Engine::create(NodeSetup setup, std::function<void()> on_ready) {
+  const auto failed = [](const Error& error) {
+    return fail(error.kind, "MeshNode creation failed: connection error: " + error.message);
+  };
+  auto socket = UdpSocket::open(setup.udp);
+  if (!socket) return failed(socket.error());
+  std::shared_ptr<Engine> self(new Engine(std::move(setup), std::move(*socket), std::move(on_ready)));
+  auto reactor = Reactor::create(self->socket_->descriptor(), *self);
+  if (!reactor) return failed(reactor.error());
+  self->reactor_ = std::move(*reactor);
+  if (const auto started = self->reactor_->start(); !started) return failed(started.error());
+  return self;
+}
+
+Engine::Engine(NodeSetup setup, std::unique_ptr<UdpSocket> socket, std::function<void()> on_ready)
+    : inbox_(std::move(on_ready)),
+      socket_(std::move(socket)),
+      machine_(std::make_unique<mesh::Node>(std::move(setup.machine), random_, inbox_, read_clocks())) {}
+
+Engine::~Engine() { stop(); }
+
+void Engine::stop() {
+  refuse_work();
+  if (reactor_) reactor_->stop();
+  const Control control(*this);
+  machine_.reset();
+  socket_->close();
+}
+
+bool Engine::send(std::shared_ptr<const session::StreamGate> gate, session::OutboundBatch batch) {
+  if (!accepts_work()) return false;
+  const bool small = batch.frames.size() <= kDirectSendBytes;
+  const bool first = outbox_.push(Outbox::Send{std::move(gate), std::move(batch)});
+  if (reactor_->parked()) nudge(is_conversation(monotonic_now()) && small && first);
+  else sent_to_busy_thread_ = true;
+  return true;
+}
+
+void Engine::consume(const ConsumedEntry* entries, std::size_t count) {
+  if (count == 0) return;
+  const bool first = outbox_.push(entries, count);
+  if (reactor_->parked()) nudge(first);
+}
+
+Drained Engine::drain() {
+  drained_since_send_ = true;
+  return inbox_.drain();
+}
+
+/// Whether a send belongs to an exchange of single messages, where latency counts.
+bool Engine::is_conversation(TimePoint now) {
+  const bool answer = std::exchange(drained_since_send_, false);
+  const bool burst = std::exchange(sent_to_busy_thread_, false);
+  const Duration pause = now - std::exchange(last_send_, now);
+  return answer || (!burst && pause >= kConversationPause);
+}
+
+/// The I/O thread sleeps and there is work. In a conversation this thread does it at once.
+void Engine::nudge(bool conversation) {
+  if (conversation) {
+    const std::unique_lock lock(crank_, std::try_to_lock);
+    if (lock.owns_lock()) {
+      if (!machine_) return;
+      const Now now = read_clocks();
+      apply_outbox(now);
+      const bool more = finish(now);
+      if (!more && !blocked_) return;
+    }
+  }
+  reactor_->wake();
+}
+
+/// The crank for the I/O thread, after whoever waits for it.
+std::unique_lock<std::mutex> Engine::take_crank() {
+  for (int i = 0; i < kMaxYields && waiting_.load(std::memory_order_relaxed) > 0; ++i) std::this_thread::yield();
+  return std::unique_lock(crank_);
+}
+
+ReactorClient::Turn Engine::turn(bool readable) {
+  UdpSocket::ReceiveResult received{{}, true};
+  if (readable) received = socket_->receive();
+
+  std::size_t next = 0;
+  bool more = false;
+  bool blocked = false;
+  do {
+    const auto lock = take_crank();
+    const Now now = read_clocks();
+    apply_outbox(now);
+    std::size_t bytes = 0;
+    while (next < received.datagrams.size() && bytes < kBytesPerHold) {
+      bytes += received.datagrams[next].bytes.size();
+      handle_datagrams(now, received.datagrams[next++]);
+    }
+    if (bytes > 0) machine_->end_of_batch(now);
+    if (next == received.datagrams.size()) {
+      // After the datagrams, which may be what a timeout waits for.
+      const auto timeout = machine_->next_timeout();
+      if (timeout && *timeout <= now.monotonic) machine_->handle_timeout(now);
+    }
+    more = finish(now);
+    blocked = blocked_;
+  } while (next < received.datagrams.size());
+  return {(more && !blocked) || !received.exhausted, blocked};
+}
+
+void Engine::handle_datagrams(Now now, const UdpSocket::Received& received) {
+  MutableByteSpan rest = received.bytes;
+  do {
+    const std::size_t length = std::min(received.segment_bytes, rest.size());
+    machine_->handle_datagram(now, received.from, rest.first(length));
+    rest = rest.subspan(length);
+  } while (!rest.empty());
+}
+
+void Engine::apply_outbox(Now now) {
+  outbox_.take(work_);
+  for (const ConsumedEntry& entry : work_.consumed) {
+    machine_->consume(now, mesh::StreamRef{entry.stream_ref}, entry.events, entry.bytes);
+  }
+  for (Outbox::Send& send : work_.sends) machine_->send(now, *send.gate, std::move(send.batch));
+  work_.clear();
+}
+
+/// After the machine was given something: hands over what came of it, first to the application,
+/// because it waits longer for its thread to wake up. True when there is more to transmit.
+bool Engine::finish(Now now) {
+  inbox_.publish();
+  const bool more = transmit(now);
+  inbox_.publish();
+  // With more to do there is no sleep to end; a full kernel buffer ends it by itself.
+  if (!more) reactor_->arm(now.monotonic, machine_->next_timeout());
+  return more;
+}
+
+/// Sends what was left over, and one batch more. True when another batch would follow.
+bool Engine::transmit(Now now) {
+  if (!flush()) return true;
+  const bool more = machine_->poll_transmit(now, batch_);
+  return !flush() || more;
+}
+
+/// Empties the batch into the socket; false when the kernel's buffer is full.
+bool Engine::flush() {
+  if (unsent_from_ < batch_.datagrams().size()) unsent_from_ = socket_->send(batch_, unsent_from_);
+  blocked_ = unsent_from_ < batch_.datagrams().size();
+  if (blocked_) return false;
+  batch_.clear();
+  unsent_from_ = 0;
+  return true;
+}
+
+}  // namespace netmesh::runtime

@@ -1,0 +1,207 @@
+#pragma once
+// A node running for real: one UDP socket, one I/O thread that turns the machine's crank, and the
+// queues through which an application thread sends and receives. The only header that binding/ needs.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/slab.h"
+
+namespace netmesh::runtime {
+
+struct NodeOptions {
+  std::string bind_address;
+  Bytes psk;            ///< 32 bytes
+  Bytes identity_seed;  ///< 32 bytes, or empty for a random identity
+  double heartbeat_interval_ms = 5000;
+  double session_timeout_ms = 30'000;
+  double handshake_timeout_ms = 5000;
+  std::uint32_t handshake_retries = 3;
+  bool allow_legacy_peers = true;
+  std::string aead = "auto";  ///< "auto" | "aes-256-gcm" | "chacha20-poly1305"
+  std::uint64_t stream_receive_window = 4u << 20;
+  std::uint64_t session_receive_window = 16u << 20;
+  std::uint32_t max_message_bytes = 16u << 20;
+  std::uint64_t max_queued_bytes = 64u << 20;
+  std::uint32_t max_peers = 65'536;
+  std::uint32_t socket_buffer_bytes = 4u << 20;  ///< asked of the kernel, both directions
+  bool offload = true;                            ///< GSO/GRO where the kernel has it
+};
+
+struct PeerInfo {
+  std::uint64_t node_id = 0;
+  std::string address;
+  bool relayed = false;
+  bool modern = false;
+  bool alive = true;
+  std::string aead;
+  Bytes entity_id;  ///< empty on legacy sessions
+  std::optional<double> rtt_ms, rtt_min_ms;
+  std::uint64_t bytes_sent = 0, bytes_received = 0, packets_sent = 0, packets_received = 0;
+  std::uint64_t packets_lost = 0, bytes_retransmitted = 0;
+  std::int64_t connected_at_ns = 0, last_activity_ns = 0;
+  std::uint32_t streams = 0;
+};
+
+struct StreamStats {
+  std::uint64_t stream_id = 0;
+  std::uint64_t tx_seq = 0, rx_seq = 0, inbound_pending = 0;
+  std::int64_t last_activity_ns = 0;
+  bool active = true;
+  std::uint64_t backpressure_events = 0, credit_grants_received = 0, credit_grants_sent = 0;
+  std::uint32_t tx_credit_remaining = 0, tx_window = 0;
+};
+
+/// A name and a count, for `stats()`: the machine's NodeCounters and the socket's own.
+struct Counter {
+  const char* name;  ///< camelCase, static storage
+  std::uint64_t value;
+};
+
+/// Something that happened, in order with the messages: `at` messages of the same drain precede it.
+struct ControlEvent {
+  enum class Kind : std::uint8_t {
+    kConnectDone, kAcceptDone, kPeerUp, kPeerDown, kStreamOpened, kStreamFinished, kCreditAvailable, kShutdownDone
+  };
+  Kind kind;
+  std::uint32_t at = 0;
+  std::uint32_t request = 0;        ///< connect/accept: request id
+  std::uint32_t stream_ref = 0;     ///< stream events
+  std::uint64_t peer = 0;
+  std::uint64_t stream_id = 0;
+  std::uint64_t epoch = 0;          ///< credit: which opening of the stream
+  bool flag = false;                ///< stream opened: reliable; finished: by FIN; peer up: modern
+  std::optional<Error> error;       ///< connect/accept: set when it failed
+  std::string text;                 ///< address, or reason
+  std::uint64_t count = 0;          ///< shutdown: unacknowledged bytes
+};
+
+/// Received events in one block. `meta` holds kMetaWords words per event: offset, length, stream
+/// ref, index in packet, low and high half of the packet sequence.
+struct DeliveryBlock {
+  static constexpr std::size_t kMetaWords = 6;
+  Slab bytes;
+  std::vector<std::uint32_t> meta;
+};
+
+struct Drained {
+  std::vector<ControlEvent> events;
+  std::vector<DeliveryBlock> blocks;
+};
+
+struct ConsumedEntry {
+  std::uint32_t stream_ref;
+  std::uint64_t events;
+  std::uint64_t bytes;
+};
+
+struct EventView {
+  const std::byte* data;
+  std::size_t length;
+};
+
+class Node;
+
+/// The sending half of an open stream. Used by the thread that opened it; safe after the node is gone.
+class Stream {
+ public:
+  ~Stream();
+  std::uint64_t peer() const;
+  std::uint64_t stream_id() const;
+  std::uint64_t epoch() const;
+  std::uint32_t window_bytes() const;
+  std::uint32_t max_event_bytes() const;
+
+  enum class Status { kSent, kBackpressure, kNotConnected, kShutDown };
+  struct Result {
+    Status status;
+    std::size_t sent;  ///< events taken, from the front
+  };
+  /// Copies and queues events. With `partial`, as many whole events from the front as credit allows
+  /// (kSent only when all were taken); without, all or none. Events have passed `check` before.
+  Result send(const EventView* events, std::size_t count, bool partial);
+  /// Refuses events that the stream can never carry: larger than `max_event_bytes` (kTooLarge), or
+  /// costing more credit than the whole window (kBackpressure kind, message says so).
+  Expected<void> check(const EventView* events, std::size_t count) const;
+  /// Asks for one kCreditAvailable event; false when credit for `bytes`-sized first event is there
+  /// already (retry at once) or the stream is closed.
+  bool want_credit(std::size_t next_event_bytes);
+  bool closed() const;
+
+ private:
+  friend class Node;
+  struct Impl;
+  explicit Stream(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// All methods from one application thread (the JavaScript thread), except where noted. Destroying
+/// the node stops and joins its thread without saying goodbye.
+class Node {
+ public:
+  /// Binds the socket and starts the I/O thread. `on_ready` is called from the I/O thread when
+  /// `drain` turns from empty to non-empty; it must only signal.
+  static Expected<std::unique_ptr<Node>> create(NodeOptions options, std::function<void()> on_ready);
+  ~Node();
+
+  std::uint64_t node_id() const;
+  Bytes entity_id() const;
+  Bytes public_key() const;
+  std::string local_address() const;
+
+  void start();
+  bool started() const;
+  Expected<std::uint32_t> connect(std::string_view address, ByteSpan public_key32, std::uint64_t peer, bool routed,
+                                  std::optional<double> timeout_ms);
+  Expected<std::uint32_t> accept(std::uint64_t peer);
+  void cancel(std::uint32_t request);
+  void disconnect(std::uint64_t peer);
+  Expected<void> add_route(std::uint64_t destination, std::string_view next_hop);
+  void remove_route(std::uint64_t destination);
+  Expected<void> set_blocked(std::string_view address, bool blocked);
+
+  std::size_t peer_count() const;
+  std::vector<PeerInfo> peers() const;
+  Expected<std::unique_ptr<Stream>> open_stream(std::uint64_t peer, std::uint64_t stream_id, bool reliable,
+                                                std::uint32_t window_bytes, std::uint32_t fairness_weight);
+  void close_stream(std::uint64_t peer, std::uint64_t stream_id);
+  Expected<void> send_to_address(std::string_view address, const EventView* events, std::size_t count);
+  Expected<void> send_to_peer(std::uint64_t peer, const EventView* events, std::size_t count);
+  std::optional<StreamStats> stream_stats(std::uint64_t peer, std::uint64_t stream_id) const;
+  std::vector<StreamStats> all_stream_stats(std::uint64_t peer) const;
+  std::vector<Counter> counters() const;
+
+  /// Everything that happened since the last call.
+  Drained drain();
+  void consume(const ConsumedEntry* entries, std::size_t count);
+
+  /// Starts the orderly end: kShutdownDone follows within `drain_ms` and a little.
+  void shutdown(double drain_ms);
+
+ private:
+  friend class Stream;
+  struct Impl;
+  explicit Node(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+/// 32 random bytes as an X25519 secret and its public key (`generateNetKeypair`).
+struct KeyPair {
+  Bytes public_key, secret_key;
+};
+KeyPair generate_key_pair();
+
+/// What this process runs with (`platformInfo`).
+struct PlatformInfo {
+  bool aes = false;  ///< the processor has the instructions for AES-256-GCM
+};
+PlatformInfo platform_info();
+
+}  // namespace netmesh::runtime

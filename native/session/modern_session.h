@@ -1,0 +1,158 @@
+#pragma once
+// A session between two netmesh nodes (docs/protocol.md "Modern sessions").
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "session/ack_tracker.h"
+#include "session/loss_recovery.h"
+#include "session/receive_stream.h"
+#include "session/replay_window.h"
+#include "session/send_stream.h"
+#include "session/session.h"
+#include "wire/modern_packet.h"
+
+namespace netmesh::session {
+
+class ModernSession final : public Session {
+ public:
+  ModernSession(Established established, const SessionConfig& config, const PathInfo& path, SessionEvents& events,
+                Now now);
+
+  bool modern() const override { return true; }
+  SessionId id() const override { return id_; }
+  crypto::AeadAlgorithm aead() const override { return seal_key_.algorithm(); }
+
+  PacketVerdict handle_packet(Now now, MutableByteSpan packet) override;
+  void end_of_batch(Now now) override;
+  void handle_timeout(Now now) override;
+  std::optional<TimePoint> next_timeout() const override;
+  std::size_t poll_transmit(Now now, MutableByteSpan out) override;
+  bool wants_transmit() const override;
+  std::size_t max_packet_bytes() const override { return datagram_bytes_; }
+  void set_path(const PathInfo& path) override;
+
+  void heartbeat(Now now) override;
+  void close(std::uint64_t code, std::string reason) override;
+  const std::optional<CloseInfo>& closing() const override { return closing_; }
+
+  Expected<std::shared_ptr<StreamGate>> open_stream(Now now, const StreamConfig& config) override;
+  void close_stream(Now now, StreamId stream) override;
+  void send(Now now, const StreamGate& gate, OutboundBatch batch) override;
+  Expected<void> send_unwindowed(Now now, OutboundBatch batch, std::size_t largest_event) override;
+  void consume(Now now, StreamId stream, bool reliable, std::uint64_t events, std::uint64_t bytes) override;
+  void evict_idle(Now now) override;
+  void abandon() override;
+
+  std::optional<StreamStatsSnapshot> stream_stats(StreamId stream) const override;
+  std::vector<StreamStatsSnapshot> all_stream_stats() const override;
+  SessionStats stats() const override;
+  std::size_t stream_count() const override { return streams_.size(); }
+  std::uint64_t unacknowledged_bytes() const override;
+
+ private:
+  /// Everything under one application stream id, both directions.
+  struct StreamEntry {
+    std::unique_ptr<SendStream> current;                   ///< the open sending half
+    std::deque<std::unique_ptr<SendStream>> draining;      ///< closed ones, oldest first, until acknowledged
+    std::unique_ptr<ReceiveStream> reliable_in;
+    std::unique_ptr<DatagramReceiver> datagram_in;
+    std::uint64_t rx_seq = 0;
+    bool touched = false;   ///< counts in the next acknowledgement as a grant
+    bool hidden = false;    ///< closed by the application and not seen since: no stats
+    bool empty() const { return !current && draining.empty() && !reliable_in && !datagram_in; }
+    /// The half whose turn it is: earlier openings go first.
+    SendStream* sending() const { return draining.empty() ? current.get() : draining.front().get(); }
+  };
+  /// An event larger than a packet on its way through fragments.
+  struct FragmentCursor {
+    StreamId stream_id;
+    std::uint64_t epoch = 0, sequence = 0, offset = 0, total = 0, sent = 0;
+  };
+  struct Reassembly {
+    StreamId stream_id;
+    std::uint64_t epoch = 0, sequence = 0, received = 0;
+    Bytes data;
+    IntervalSet present;
+  };
+
+  /// Epochs count openings per mode; the lowest bit tells the mode: 1 for fire-and-forget.
+  static bool is_datagram_epoch(std::uint64_t epoch) { return (epoch & 1) != 0; }
+
+  // Receiving.
+  PacketVerdict handle_frames(Now now, ByteSpan plaintext, bool& ack_eliciting);
+  bool on_stream(Now now, const wire::StreamFrame& frame);
+  bool on_datagram(Now now, const wire::DatagramFrame& frame);
+  bool on_fragment(Now now, const wire::DatagramFragmentFrame& frame);
+  DatagramReceiver* datagram_receiver(Now now, StreamId stream, std::uint64_t epoch, std::uint64_t offset,
+                                      StreamEntry** entry);
+  void deliver_datagram(StreamEntry& entry, DatagramReceiver& receiver, std::uint64_t sequence, ByteSpan data);
+  bool on_ack(Now now, const wire::AckFrame& frame);
+  void on_limit(const wire::StreamLimitFrame& frame);
+  void violate(std::uint64_t code, std::string reason);
+  void update_session_limit();
+  void touch(StreamId stream, StreamEntry& entry);
+
+  // Sending.
+  std::size_t payload_budget() const { return datagram_bytes_ - wire::kModernOverheadBytes; }
+  bool write_control(Now now, ByteWriter& out);
+  bool write_streams(Now now, ByteWriter& out);
+  bool write_reliable(ByteWriter& out, SendStream& stream);
+  bool write_datagrams(ByteWriter& out, SendStream& stream);
+  bool write_fragment(ByteWriter& out);
+  std::size_t seal(Now now, MutableByteSpan out, std::size_t payload, bool ack_eliciting, bool carries_ack);
+  void make_ready(SendStream& stream);
+  void drop_ready(SendStream& stream);
+  SendStream* find_sending(StreamId stream, std::uint64_t epoch);
+  void frame_acknowledged(const SentFrame& frame);
+  void frame_lost(const SentFrame& frame, bool only_probe);
+  void settle(StreamId stream);
+  void notify_credit(SendStream& stream);
+  void notify_blocked_by_queue();
+  std::shared_ptr<StreamGate> make_gate(const StreamConfig& config);
+  void close_entry(StreamEntry& entry);
+  StreamStatsSnapshot snapshot(StreamId id, const StreamEntry& entry) const;
+
+  const SessionId id_;
+  const NodeId peer_;
+  const SessionConfig config_;
+  SessionEvents& events_;
+  crypto::AeadKey seal_key_;
+  crypto::AeadKey open_key_;
+  const wire::Hello peer_hello_;
+  std::size_t datagram_bytes_ = wire::kBaseDatagramBytes;
+  bool pad_for_relay_ = false;
+
+  ReplayWindow replay_;
+  AckTracker acks_;
+  LossRecovery recovery_;
+  std::unordered_map<StreamId, StreamEntry> streams_;
+  std::deque<SendStream*> ready_;
+  std::optional<FragmentCursor> fragment_;
+  std::deque<Reassembly> reassemblies_;
+  IntervalSet finished_epochs_;       ///< reliable openings of the peer that ended
+  std::vector<StreamId> limits_due_;  ///< streams whose new limit waits to be sent
+  std::vector<StreamId> touched_;
+  std::shared_ptr<std::atomic<std::int64_t>> queued_ = std::make_shared<std::atomic<std::int64_t>>(0);
+  std::uint64_t reliable_openings_ = 0, datagram_openings_ = 0;
+  bool queue_was_long_ = false;
+  std::size_t sending_count_ = 0;
+
+  // Session flow control, reliable bytes only.
+  std::uint64_t session_sent_ = 0, session_max_ = 0;
+  std::uint64_t session_received_ = 0, session_delivered_ = 0, session_consumed_ = 0, session_limit_ = 0;
+  std::uint64_t datagram_unconsumed_ = 0;
+  bool session_limit_due_ = false;
+
+  bool ping_due_ = false;
+  bool ack_now_ = false;
+  unsigned closes_left_ = 0;
+  std::optional<CloseInfo> closing_;
+  SessionStats stats_;
+};
+
+}  // namespace netmesh::session

@@ -1,0 +1,128 @@
+#pragma once
+// One peer's session as its node sees it: base (legacy) or modern.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/ids.h"
+#include "base/time.h"
+#include "crypto/aead.h"
+#include "session/handshake.h"
+#include "session/session_events.h"
+#include "session/stream_gate.h"
+
+namespace netmesh::session {
+
+/// Limits and periods that a node gives to each of its sessions.
+struct SessionConfig {
+  std::uint64_t stream_receive_window = 4u << 20;
+  std::uint64_t session_receive_window = 16u << 20;
+  std::uint32_t max_message_bytes = 16u << 20;
+  std::uint64_t max_queued_bytes = 64u << 20;
+  std::uint32_t max_streams = 4096;
+  Duration stream_idle_timeout = std::chrono::seconds(300);
+};
+
+/// How a session's packets travel; decides how large they may be.
+struct PathInfo {
+  bool loopback = false;  ///< both ends on this machine
+  bool relayed = false;   ///< behind a routing header
+};
+
+enum class PacketVerdict {
+  kAccepted,
+  kMalformed,             ///< not a packet of this session's kind
+  kReplay,
+  kAuthenticationFailed,
+  kProtocolViolation,     ///< authenticated and wrong: `closing()` is set
+};
+
+struct StreamStatsSnapshot {
+  StreamId stream_id;
+  std::uint64_t tx_seq = 0, rx_seq = 0;
+  UnixNanos last_activity_unix = 0;
+  std::uint64_t backpressure_events = 0, grants_received = 0, grants_sent = 0;
+  std::uint32_t credit_remaining = 0, window = 0;
+};
+
+struct SessionStats {
+  std::uint64_t packets_sent = 0, packets_received = 0, bytes_sent = 0, bytes_received = 0;
+  std::uint64_t packets_lost = 0, bytes_retransmitted = 0, events_dropped = 0;
+  std::optional<Duration> rtt, rtt_min;
+};
+
+/// The peer's goodbye or our reason to end.
+struct CloseInfo {
+  std::uint64_t code = 0;  ///< 0 goodbye, else see docs/protocol.md
+  std::string reason;
+  bool by_peer = false;
+};
+
+namespace close_code {
+inline constexpr std::uint64_t kGoodbye = 0;
+inline constexpr std::uint64_t kFrameEncoding = 1;
+inline constexpr std::uint64_t kFlowControl = 2;
+inline constexpr std::uint64_t kMessageTooLarge = 3;
+inline constexpr std::uint64_t kTooManyStreams = 4;
+inline constexpr std::uint64_t kAcknowledgement = 5;
+inline constexpr std::uint64_t kStreamState = 6;
+inline constexpr std::uint64_t kReorderBuffer = 7;
+}  // namespace close_code
+
+/// A state machine driven by the node; see DESIGN §1. Not thread-safe.
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  virtual bool modern() const = 0;
+  virtual SessionId id() const = 0;
+  virtual crypto::AeadAlgorithm aead() const = 0;
+
+  /// `packet` is a whole packet without routing header; it is decrypted in place.
+  virtual PacketVerdict handle_packet(Now now, MutableByteSpan packet) = 0;
+  virtual void end_of_batch(Now now) = 0;
+  virtual void handle_timeout(Now now) = 0;
+  virtual std::optional<TimePoint> next_timeout() const = 0;
+  /// Writes one packet and returns its length; 0 when there is nothing to send now. `out` has at
+  /// least `max_packet_bytes()`.
+  virtual std::size_t poll_transmit(Now now, MutableByteSpan out) = 0;
+  /// Whether `poll_transmit` may have something.
+  virtual bool wants_transmit() const = 0;
+  virtual std::size_t max_packet_bytes() const = 0;
+  virtual void set_path(const PathInfo& path) = 0;
+
+  /// Keeps the session alive and, on modern sessions, measures the round trip.
+  virtual void heartbeat(Now now) = 0;
+  /// Queues a goodbye (modern sessions; base peers have none).
+  virtual void close(std::uint64_t code, std::string reason) = 0;
+  /// Set once either side closed; after our own CLOSE has left nothing more is sent.
+  virtual const std::optional<CloseInfo>& closing() const = 0;
+
+  virtual Expected<std::shared_ptr<StreamGate>> open_stream(Now now, const StreamConfig& config) = 0;
+  virtual void close_stream(Now now, StreamId stream) = 0;
+  virtual void send(Now now, const StreamGate& gate, OutboundBatch batch) = 0;
+  virtual Expected<void> send_unwindowed(Now now, OutboundBatch batch, std::size_t largest_event) = 0;
+  virtual void consume(Now now, StreamId stream, bool reliable, std::uint64_t events, std::uint64_t bytes) = 0;
+  /// Evicts idle streams (spec 10 §7.3); called on heartbeat ticks.
+  virtual void evict_idle(Now now) = 0;
+  /// Ends every stream: gates closed, receiving halves finished.
+  virtual void abandon() = 0;
+
+  virtual std::optional<StreamStatsSnapshot> stream_stats(StreamId stream) const = 0;
+  virtual std::vector<StreamStatsSnapshot> all_stream_stats() const = 0;
+  virtual SessionStats stats() const = 0;
+  virtual std::size_t stream_count() const = 0;
+  /// Reliable bytes queued or in flight.
+  virtual std::uint64_t unacknowledged_bytes() const = 0;
+};
+
+std::unique_ptr<Session> make_modern_session(Established established, const SessionConfig& config, const PathInfo& path,
+                                             SessionEvents& events, Now now);
+std::unique_ptr<Session> make_legacy_session(Established established, const SessionConfig& config, const PathInfo& path,
+                                             SessionEvents& events, Now now);
+
+}  // namespace netmesh::session

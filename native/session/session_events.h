@@ -1,0 +1,27 @@
+#pragma once
+// What a session tells the node that owns it.
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+
+namespace netmesh::session {
+
+using StreamRef = std::uint32_t;
+
+/// Implemented by mesh/ once per peer. Calls must not call back into the session.
+class SessionEvents {
+ public:
+  virtual ~SessionEvents() = default;
+  /// A receiving half exists; the returned ref goes into every later call about it.
+  virtual StreamRef stream_opened(StreamId stream, bool reliable) = 0;
+  virtual void deliver(StreamRef ref, std::uint64_t sequence, std::uint32_t index, ByteSpan first,
+                       ByteSpan second) = 0;
+  /// `finished`: by the peer's FIN; else evicted or the session ended.
+  virtual void stream_finished(StreamRef ref, bool finished) = 0;
+  virtual void credit_available(StreamId stream, std::uint64_t epoch) = 0;
+};
+
+}  // namespace netmesh::session

@@ -1,0 +1,150 @@
+/**
+ * The contract between `binding/` (C++) and `lib/` (TypeScript). Nothing else crosses the addon's
+ * edge. Errors thrown by the addon are plain `Error`s with a `code` from `lib/core/errors.ts`.
+ */
+
+export interface NativeNodeOptions {
+  bindAddr: string;
+  /** 32 bytes. */
+  psk: Uint8Array;
+  /** 32 bytes, or undefined for a random identity. */
+  identitySeed?: Uint8Array;
+  heartbeatIntervalMs?: number;
+  sessionTimeoutMs?: number;
+  handshakeTimeoutMs?: number;
+  handshakeRetries?: number;
+  allowLegacyPeers?: boolean;
+  aead?: 'auto' | 'aes-256-gcm' | 'chacha20-poly1305';
+  streamReceiveWindow?: number;
+  sessionReceiveWindow?: number;
+  maxMessageBytes?: number;
+  maxQueuedBytes?: number;
+  maxPeers?: number;
+  socketBufferBytes?: number;
+  offload?: boolean;
+}
+
+export interface NativePeerInfo {
+  nodeId: bigint;
+  addr: string;
+  relayed: boolean;
+  security: 'modern' | 'legacy';
+  alive: boolean;
+  aead: string;
+  entityId: Buffer | null;
+  rttMs: number | null;
+  rttMinMs: number | null;
+  bytesSent: bigint;
+  bytesReceived: bigint;
+  packetsSent: bigint;
+  packetsReceived: bigint;
+  packetsLost: bigint;
+  bytesRetransmitted: bigint;
+  connectedAtNs: bigint;
+  lastActivityNs: bigint;
+  streams: number;
+}
+
+export interface NativeStreamStats {
+  streamId: bigint;
+  txSeq: bigint;
+  rxSeq: bigint;
+  inboundPending: bigint;
+  lastActivityNs: bigint;
+  active: boolean;
+  backpressureEvents: bigint;
+  creditGrantsReceived: bigint;
+  creditGrantsSent: bigint;
+  txCreditRemaining: number;
+  txWindow: number;
+}
+
+/** `at`: how many messages of the same drain come before it. */
+export type NativeControlEvent =
+  | { kind: 'connectDone'; at: number; request: number; error?: Error }
+  | { kind: 'acceptDone'; at: number; request: number; error?: Error; addr: string }
+  | { kind: 'peerUp'; at: number; peer: bigint; addr: string; security: 'modern' | 'legacy' }
+  | { kind: 'peerDown'; at: number; peer: bigint; reason: string }
+  | { kind: 'streamOpened'; at: number; ref: number; peer: bigint; streamId: bigint; reliable: boolean }
+  | { kind: 'streamFinished'; at: number; ref: number; finished: boolean }
+  | { kind: 'credit'; at: number; peer: bigint; streamId: bigint; epoch: bigint }
+  | { kind: 'shutdownDone'; at: number; unacknowledgedBytes: number };
+
+/** One block of received events: `meta` holds 6 words per event: offset, length, stream ref, index
+ * in packet, low and high half of the packet sequence. */
+export interface NativeBlock {
+  data: ArrayBuffer;
+  meta: Uint32Array;
+}
+
+export interface NativeDrain {
+  events: NativeControlEvent[];
+  blocks: NativeBlock[];
+}
+
+/** Results of {@link NativeStream.send} that are not a count. */
+export declare const SEND_BACKPRESSURE: -1;
+export declare const SEND_NOT_CONNECTED: -2;
+export declare const SEND_SHUT_DOWN: -3;
+
+export declare class NativeStream {
+  private constructor();
+  readonly peerNodeId: bigint;
+  readonly streamId: bigint;
+  readonly epoch: bigint;
+  readonly windowBytes: number;
+  readonly maxEventBytes: number;
+  /**
+   * Sends `events[from..]`. Checks every event first and throws with nothing sent: `TypeError` for a
+   * non-Uint8Array, an error with code for one the stream can never carry. With `partial` as many
+   * whole events from the front as credit allows, else all or none. Returns the number of events
+   * taken (0 is possible only for an empty list), or a negative SEND_ constant when none was.
+   */
+  send(events: readonly Uint8Array[], from: number, partial: boolean): number;
+  /** Asks for one 'credit' event; false when it makes sense to try again at once. */
+  wantCredit(nextEventBytes: number): boolean;
+  readonly closed: boolean;
+}
+
+export declare class NativeNode {
+  /** Binds and starts the I/O thread. `onReady` is called on the JavaScript thread when `drain()` has something. */
+  constructor(options: NativeNodeOptions, onReady: () => void);
+  nodeId(): bigint;
+  entityId(): Buffer;
+  /** 64 lower-case hex digits. */
+  publicKey(): string;
+  localAddr(): string;
+  start(): void;
+  readonly started: boolean;
+  /** Returns a request id; the result comes as 'connectDone'. */
+  connect(addr: string, publicKey: Uint8Array, peer: bigint, routed: boolean, timeoutMs?: number): number;
+  accept(peer: bigint): number;
+  cancel(request: number): void;
+  disconnect(peer: bigint): void;
+  addRoute(destination: bigint, nextHop: string): void;
+  removeRoute(destination: bigint): void;
+  setBlocked(addr: string, blocked: boolean): void;
+  peerCount(): number;
+  peers(): NativePeerInfo[];
+  openStream(peer: bigint, streamId: bigint, reliable: boolean, windowBytes: number, fairnessWeight: number): NativeStream;
+  closeStream(peer: bigint, streamId: bigint): void;
+  /** Events on stream 0, no window. */
+  sendToAddress(addr: string, events: readonly Uint8Array[]): void;
+  sendToPeer(peer: bigint, events: readonly Uint8Array[]): void;
+  streamStats(peer: bigint, streamId: bigint): NativeStreamStats | null;
+  allStreamStats(peer: bigint): NativeStreamStats[];
+  counters(): Record<string, bigint>;
+  drain(): NativeDrain;
+  /** Triples (stream ref, events, bytes), `count` of them. */
+  consume(entries: Float64Array, count: number): void;
+  /** 'shutdownDone' follows within `drainMs` and a little. */
+  shutdown(drainMs: number): void;
+  /** Stops the thread and frees everything, now. Every later call throws. Idempotent. */
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+export declare function generateKeyPair(): { publicKey: string; secretKey: string };
+/** 'GSO/GRO', processor features: what this process runs with. */
+export declare function platformInfo(): { aes: boolean; version: string };
