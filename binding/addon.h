@@ -1,9 +1,9 @@
 #pragma once
 // What one environment (the main thread's or a worker's) keeps of the addon.
 
-#include <memory>
-
 #include <napi.h>
+
+#include <memory>
 
 #include "runtime/node.h"
 

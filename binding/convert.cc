@@ -62,12 +62,18 @@ Bytes copy_bytes(const Napi::Value& value, const char* name) {
   return {bytes.begin(), bytes.end()};
 }
 
-void set(Napi::Object object, const char* name, std::uint64_t value) { object.Set(name, from_u64(object.Env(), value)); }
-void set(Napi::Object object, const char* name, std::int64_t value) { object.Set(name, from_i64(object.Env(), value)); }
+void set(Napi::Object object, const char* name, std::uint64_t value) {
+  object.Set(name, from_u64(object.Env(), value));
+}
+void set(Napi::Object object, const char* name, std::int64_t value) {
+  object.Set(name, from_i64(object.Env(), value));
+}
 void set(Napi::Object object, const char* name, std::uint32_t value) {
   object.Set(name, Napi::Number::New(object.Env(), value));
 }
-void set(Napi::Object object, const char* name, bool value) { object.Set(name, Napi::Boolean::New(object.Env(), value)); }
+void set(Napi::Object object, const char* name, bool value) {
+  object.Set(name, Napi::Boolean::New(object.Env(), value));
+}
 void set(Napi::Object object, const char* name, const std::string& value) {
   object.Set(name, Napi::String::New(object.Env(), value));
 }
@@ -96,9 +102,11 @@ Napi::Value to_array_buffer(Napi::Env env, Slab slab) {
   if (size <= kCopyBytes) return copy_to_array_buffer(env, slab.data(), size);
   napi_value buffer = nullptr;
   const napi_status status = napi_create_external_arraybuffer(
-      env, slab.data(), size, [](napi_env, void* data, void*) { std::free(data); }, nullptr, &buffer);
+      env, slab.data(), size, [](napi_env, void* data, void*) { std::free(data); }, nullptr,
+      &buffer);
   // Some embedders of V8 allow no memory but their own.
-  if (status == napi_no_external_buffers_allowed) return copy_to_array_buffer(env, slab.data(), size);
+  if (status == napi_no_external_buffers_allowed)
+    return copy_to_array_buffer(env, slab.data(), size);
   check(env, status);
   slab.release();
   return {env, buffer};
@@ -178,14 +186,16 @@ runtime::NodeOptions to_node_options(const Napi::Value& value) {
   runtime::NodeOptions options;
   options.bind_address = to_text(source.Get("bindAddr"), "bindAddr");
   options.psk = copy_bytes(source.Get("psk"), "psk");
-  take_option(source, "identitySeed", options.identity_seed, [](const Napi::Value& seed, const char* name) {
-    Bytes bytes = copy_bytes(seed, name);
-    // The runtime takes an empty seed for none.
-    if (bytes.empty()) {
-      throw to_js_error(seed.Env(), {ErrorKind::kInvalidArgument, "identity_seed must be 32 bytes, got 0"});
-    }
-    return bytes;
-  });
+  take_option(
+      source, "identitySeed", options.identity_seed, [](const Napi::Value& seed, const char* name) {
+        Bytes bytes = copy_bytes(seed, name);
+        // The runtime takes an empty seed for none.
+        if (bytes.empty()) {
+          throw to_js_error(seed.Env(),
+                            {ErrorKind::kInvalidArgument, "identity_seed must be 32 bytes, got 0"});
+        }
+        return bytes;
+      });
   take_option(source, "heartbeatIntervalMs", options.heartbeat_interval_ms, to_number);
   take_option(source, "sessionTimeoutMs", options.session_timeout_ms, to_number);
   take_option(source, "handshakeTimeoutMs", options.handshake_timeout_ms, to_number);
@@ -202,15 +212,17 @@ runtime::NodeOptions to_node_options(const Napi::Value& value) {
   return options;
 }
 
-void EventList::read(Napi::Env env, napi_value array, std::uint32_t from, std::size_t enough_bytes) {
+void EventList::read(Napi::Env env, napi_value array, std::uint32_t from,
+                     std::size_t enough_bytes) {
   bool is_array = false;
   check(env, napi_is_array(env, array, &is_array));
   if (!is_array) throw type_error(env, "events must be an array of Uint8Arrays");
   std::uint32_t length = 0;
   check(env, napi_get_array_length(env, array, &length));
 
-  // Elements first: reading one can run JavaScript (a getter), which could pull the memory away from
-  // under a view taken before. It could even come back here, so the members are filled at the end.
+  // Elements first: reading one can run JavaScript (a getter), which could pull the memory away
+  // from under a view taken before. It could even come back here, so the members are filled at the
+  // end.
   std::vector<napi_value> values = std::move(values_);
   values.clear();
   for (std::uint32_t i = from; i < length; ++i) {
@@ -224,7 +236,8 @@ void EventList::read(Napi::Env env, napi_value array, std::uint32_t from, std::s
     napi_typedarray_type type = napi_int8_array;
     std::size_t size = 0;
     void* data = nullptr;
-    const napi_status status = napi_get_typedarray_info(env, values[i], &type, &size, &data, nullptr, nullptr);
+    const napi_status status =
+        napi_get_typedarray_info(env, values[i], &type, &size, &data, nullptr, nullptr);
     if (status != napi_ok || type != napi_uint8_array) {
       throw type_error(env, "events[" + std::to_string(from + i) + "] must be a Uint8Array");
     }
@@ -338,7 +351,8 @@ Napi::Object from_control_event(Napi::Env env, const runtime::ControlEvent& even
 
 Napi::Object from_block(Napi::Env env, runtime::DeliveryBlock block) {
   const std::size_t words = block.meta.size();
-  const Napi::Value buffer = copy_to_array_buffer(env, block.meta.data(), words * sizeof(std::uint32_t));
+  const Napi::Value buffer =
+      copy_to_array_buffer(env, block.meta.data(), words * sizeof(std::uint32_t));
   napi_value meta = nullptr;
   check(env, napi_create_typedarray(env, napi_uint32_array, words, buffer, 0, &meta));
   Napi::Object out = Napi::Object::New(env);

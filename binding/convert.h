@@ -1,12 +1,12 @@
 #pragma once
 // Between JavaScript values and ours, and the single place where failures become JavaScript errors.
 
+#include <napi.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <napi.h>
 
 #include "base/bytes.h"
 #include "base/error.h"

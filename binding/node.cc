@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "base/hex.h"
@@ -18,17 +19,19 @@ void call_on_ready(napi_env env, napi_value on_ready, void*, void*) {
   if (env == nullptr) return;  // the environment is going away
   napi_value undefined = nullptr;
   if (napi_get_undefined(env, &undefined) != napi_ok) return;
-  if (napi_call_function(env, undefined, on_ready, 0, nullptr, nullptr) != napi_pending_exception) return;
+  if (napi_call_function(env, undefined, on_ready, 0, nullptr, nullptr) != napi_pending_exception)
+    return;
   // Node would only warn about an exception here; it is as uncaught as any other.
   napi_value exception = nullptr;
-  if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) napi_fatal_exception(env, exception);
+  if (napi_get_and_clear_last_exception(env, &exception) == napi_ok)
+    napi_fatal_exception(env, exception);
 }
 
-napi_threadsafe_function make_signal(Napi::Env env, const Napi::Function& on_ready) {
+napi_threadsafe_function make_thread_signal(Napi::Env env, const Napi::Function& on_ready) {
   napi_threadsafe_function signal = nullptr;
   const auto name = Napi::String::New(env, "netmesh:ready");
-  check(env, napi_create_threadsafe_function(env, on_ready, nullptr, name, 0, 1, nullptr, nullptr, nullptr,
-                                             call_on_ready, &signal));
+  check(env, napi_create_threadsafe_function(env, on_ready, nullptr, name, 0, 1, nullptr, nullptr,
+                                             nullptr, call_on_ready, &signal));
   // Whether a node keeps the process alive is for TypeScript to say.
   check(env, napi_unref_threadsafe_function(env, signal));
   return signal;
@@ -42,6 +45,31 @@ std::uint64_t to_count(Napi::Env env, double number, double most) {
 }
 
 }  // namespace
+
+/// `thread` reaches `onReady` from any thread through the loop; within a turn of this thread it is
+/// called right afterwards.
+struct NodeWrap::Signal {
+  Signal(Napi::Env env, const Napi::Function& on_ready)
+      : thread(make_thread_signal(env, on_ready)),
+        function(Napi::Persistent(on_ready)),
+        context(env, "netmesh:ready"),
+        javascript(std::this_thread::get_id()) {}
+  ~Signal() { napi_release_threadsafe_function(thread, napi_tsfn_abort); }
+
+  void operator()() {
+    if (std::this_thread::get_id() == javascript && in_turn)
+      pending = true;
+    else
+      napi_call_threadsafe_function(thread, nullptr, napi_tsfn_nonblocking);
+  }
+
+  const napi_threadsafe_function thread;
+  Napi::FunctionReference function;
+  Napi::AsyncContext context;
+  const std::thread::id javascript;
+  bool in_turn = false;  ///< JavaScript thread only, like `pending`
+  bool pending = false;
+};
 
 Napi::Function NodeWrap::define(Napi::Env env) {
   return DefineClass(env, "NativeNode",
@@ -77,22 +105,26 @@ Napi::Function NodeWrap::define(Napi::Env env) {
                      });
 }
 
-NodeWrap::NodeWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NodeWrap>(info), env_(info.Env()) {
+NodeWrap::NodeWrap(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<NodeWrap>(info), env_(info.Env()) {
   const Napi::Env env = info.Env();
   runtime::NodeOptions options = to_node_options(info[0]);
   if (!info[1].IsFunction()) throw type_error(env, "onReady must be a function");
 
-  const napi_threadsafe_function signal = make_signal(env, info[1].As<Napi::Function>());
-  auto node = runtime::Node::create(std::move(options), [signal] {
-    // The node's thread has ended before the signal is released, so the signal is always there.
-    napi_call_threadsafe_function(signal, nullptr, napi_tsfn_nonblocking);
-  });
+  signal_ = std::make_unique<Signal>(env, info[1].As<Napi::Function>());
+  // The node's thread has ended before the signal goes.
+  auto node = runtime::Node::create(std::move(options), [signal = signal_.get()] { (*signal)(); });
   if (!node) {
-    napi_release_threadsafe_function(signal, napi_tsfn_abort);
+    signal_.reset();
     throw to_js_error(env, node.error());
   }
   node_ = std::move(*node);
-  on_ready_ = signal;
+  conversation_ = ConversationWatch::create(env, node_->conversation_descriptor(), [this] {
+    signal_->in_turn = true;
+    node_->receive();
+    signal_->in_turn = false;
+    if (std::exchange(signal_->pending, false)) call_on_ready();
+  });
   // Added after the signal's own hook, hence run before it: the thread never signals what is gone.
   napi_add_env_cleanup_hook(env, close_with_environment, this);
 }
@@ -104,8 +136,21 @@ void NodeWrap::close_with_environment(void* self) { static_cast<NodeWrap*>(self)
 void NodeWrap::close_now() {
   if (!node_) return;
   napi_remove_env_cleanup_hook(env_, close_with_environment, this);
+  conversation_.reset();
   node_.reset();
-  napi_release_threadsafe_function(std::exchange(on_ready_, nullptr), napi_tsfn_abort);
+  signal_.reset();
+}
+
+void NodeWrap::call_on_ready() {
+  const Napi::Env env(env_);
+  const Napi::HandleScope scope(env);
+  napi_value result = nullptr;
+  const napi_status status = napi_make_callback(env, signal_->context, env.Global(),
+                                                signal_->function.Value(), 0, nullptr, &result);
+  if (status != napi_pending_exception) return;
+  napi_value exception = nullptr;
+  if (napi_get_and_clear_last_exception(env, &exception) == napi_ok)
+    napi_fatal_exception(env, exception);
 }
 
 runtime::Node& NodeWrap::node(Napi::Env env) {
@@ -143,7 +188,8 @@ Napi::Value NodeWrap::connect(const Napi::CallbackInfo& info) {
   const bool routed = to_bool(info[3], "routed");
   const std::optional<double> timeout_ms = to_optional_number(info[4], "timeoutMs");
   const ByteSpan public_key = to_bytes(info[1], "publicKey");
-  return Napi::Number::New(env, value_or_throw(env, self.connect(address, public_key, peer, routed, timeout_ms)));
+  return Napi::Number::New(
+      env, value_or_throw(env, self.connect(address, public_key, peer, routed, timeout_ms)));
 }
 
 Napi::Value NodeWrap::accept(const Napi::CallbackInfo& info) {
@@ -151,16 +197,22 @@ Napi::Value NodeWrap::accept(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, value_or_throw(env, node(env).accept(to_u64(info[0]))));
 }
 
-void NodeWrap::cancel(const Napi::CallbackInfo& info) { node(info.Env()).cancel(to_u32(info[0], "request")); }
+void NodeWrap::cancel(const Napi::CallbackInfo& info) {
+  node(info.Env()).cancel(to_u32(info[0], "request"));
+}
 
-void NodeWrap::disconnect(const Napi::CallbackInfo& info) { node(info.Env()).disconnect(to_u64(info[0])); }
+void NodeWrap::disconnect(const Napi::CallbackInfo& info) {
+  node(info.Env()).disconnect(to_u64(info[0]));
+}
 
 void NodeWrap::add_route(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   value_or_throw(env, node(env).add_route(to_u64(info[0]), to_text(info[1], "nextHop")));
 }
 
-void NodeWrap::remove_route(const Napi::CallbackInfo& info) { node(info.Env()).remove_route(to_u64(info[0])); }
+void NodeWrap::remove_route(const Napi::CallbackInfo& info) {
+  node(info.Env()).remove_route(to_u64(info[0]));
+}
 
 void NodeWrap::set_blocked(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -184,8 +236,9 @@ Napi::Value NodeWrap::peers(const Napi::CallbackInfo& info) {
 
 Napi::Value NodeWrap::open_stream(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto stream = node(env).open_stream(to_u64(info[0]), to_u64(info[1]), to_bool(info[2], "reliable"),
-                                      to_u32(info[3], "windowBytes"), to_u32(info[4], "fairnessWeight"));
+  auto stream =
+      node(env).open_stream(to_u64(info[0]), to_u64(info[1]), to_bool(info[2], "reliable"),
+                            to_u32(info[3], "windowBytes"), to_u32(info[4], "fairnessWeight"));
   return StreamWrap::create(env, value_or_throw(env, std::move(stream)));
 }
 
@@ -227,7 +280,8 @@ Napi::Value NodeWrap::all_stream_stats(const Napi::CallbackInfo& info) {
 Napi::Value NodeWrap::counters(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Object out = Napi::Object::New(env);
-  for (const runtime::Counter& counter : node(env).counters()) out.Set(counter.name, from_u64(env, counter.value));
+  for (const runtime::Counter& counter : node(env).counters())
+    out.Set(counter.name, from_u64(env, counter.value));
   return out;
 }
 
@@ -254,17 +308,20 @@ void NodeWrap::consume(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   runtime::Node& self = node(env);
   const std::uint32_t count = to_u32(info[1], "count");
-  if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+  if (!info[0].IsTypedArray() ||
+      info[0].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
     throw type_error(env, "entries must be a Float64Array");
   }
   const auto entries = info[0].As<Napi::Float64Array>();
-  if (entries.ElementLength() / kConsumedFields < count) throw range_error(env, "count exceeds the entries");
+  if (entries.ElementLength() / kConsumedFields < count)
+    throw range_error(env, "count exceeds the entries");
 
   consumed_.clear();
   const double* fields = entries.Data();
   for (std::uint32_t i = 0; i < count; ++i, fields += kConsumedFields) {
     consumed_.push_back({static_cast<std::uint32_t>(to_count(env, fields[0], 4294967295.0)),
-                         to_count(env, fields[1], 9007199254740991.0), to_count(env, fields[2], 9007199254740991.0)});
+                         to_count(env, fields[1], 9007199254740991.0),
+                         to_count(env, fields[2], 9007199254740991.0)});
   }
   self.consume(consumed_.data(), consumed_.size());
 }
@@ -280,12 +337,12 @@ void NodeWrap::close(const Napi::CallbackInfo&) { close_now(); }
 
 void NodeWrap::ref(const Napi::CallbackInfo& info) {
   node(info.Env());
-  check(info.Env(), napi_ref_threadsafe_function(info.Env(), on_ready_));
+  check(info.Env(), napi_ref_threadsafe_function(info.Env(), signal_->thread));
 }
 
 void NodeWrap::unref(const Napi::CallbackInfo& info) {
   node(info.Env());
-  check(info.Env(), napi_unref_threadsafe_function(info.Env(), on_ready_));
+  check(info.Env(), napi_unref_threadsafe_function(info.Env(), signal_->thread));
 }
 
 }  // namespace netmesh::binding

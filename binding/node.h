@@ -1,18 +1,19 @@
 #pragma once
 // The JavaScript class NativeNode.
 
+#include <napi.h>
+
 #include <memory>
 #include <vector>
 
-#include <napi.h>
-
+#include "binding/conversation_watch.h"
 #include "binding/convert.h"
 #include "runtime/node.h"
 
 namespace netmesh::binding {
 
-/// Wraps a running node. It ends with `close`, with the object's collection or with its environment,
-/// whichever comes first; each joins the node's thread.
+/// Wraps a running node. It ends with `close`, with the object's collection or with its
+/// environment, whichever comes first; each joins the node's thread.
 class NodeWrap : public Napi::ObjectWrap<NodeWrap> {
  public:
   static Napi::Function define(Napi::Env env);
@@ -54,10 +55,15 @@ class NodeWrap : public Napi::ObjectWrap<NodeWrap> {
   void close_now();
   static void close_with_environment(void* self);
 
+  /// Calls `onReady` in this turn of the loop.
+  void call_on_ready();
+
+  struct Signal;
   const napi_env env_;
   std::unique_ptr<runtime::Node> node_;
-  /// Calls `onReady`; lives as long as `node_`, whose thread signals it.
-  napi_threadsafe_function on_ready_ = nullptr;
+  /// How the node's thread and this one reach `onReady`; outlives `node_`.
+  std::unique_ptr<Signal> signal_;
+  std::unique_ptr<ConversationWatch, ConversationWatch::Close> conversation_;
   EventList events_;
   std::vector<runtime::ConsumedEntry> consumed_;
 };

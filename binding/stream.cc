@@ -47,12 +47,19 @@ Napi::Object StreamWrap::create(Napi::Env env, std::unique_ptr<runtime::Stream> 
 
 StreamWrap::StreamWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StreamWrap>(info) {
   stream_ = std::move(info.Env().GetInstanceData<Addon>()->stream_to_wrap);
-  if (!stream_) throw type_error(info.Env(), "NativeStream objects come from NativeNode.openStream");
+  if (!stream_)
+    throw type_error(info.Env(), "NativeStream objects come from NativeNode.openStream");
 }
 
-Napi::Value StreamWrap::peer_node_id(const Napi::CallbackInfo& info) { return from_u64(info.Env(), stream_->peer()); }
-Napi::Value StreamWrap::stream_id(const Napi::CallbackInfo& info) { return from_u64(info.Env(), stream_->stream_id()); }
-Napi::Value StreamWrap::epoch(const Napi::CallbackInfo& info) { return from_u64(info.Env(), stream_->epoch()); }
+Napi::Value StreamWrap::peer_node_id(const Napi::CallbackInfo& info) {
+  return from_u64(info.Env(), stream_->peer());
+}
+Napi::Value StreamWrap::stream_id(const Napi::CallbackInfo& info) {
+  return from_u64(info.Env(), stream_->stream_id());
+}
+Napi::Value StreamWrap::epoch(const Napi::CallbackInfo& info) {
+  return from_u64(info.Env(), stream_->epoch());
+}
 
 Napi::Value StreamWrap::window_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), stream_->window_bytes());

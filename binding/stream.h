@@ -1,17 +1,17 @@
 #pragma once
 // The JavaScript class NativeStream.
 
-#include <memory>
-
 #include <napi.h>
+
+#include <memory>
 
 #include "binding/convert.h"
 #include "runtime/node.h"
 
 namespace netmesh::binding {
 
-/// Wraps the sending half of a stream; made by NativeNode alone. Usable, if only to be told so, after
-/// its node was closed.
+/// Wraps the sending half of a stream; made by NativeNode alone. Usable, if only to be told so,
+/// after its node was closed.
 class StreamWrap : public Napi::ObjectWrap<StreamWrap> {
  public:
   static Napi::Function define(Napi::Env env);

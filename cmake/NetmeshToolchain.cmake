@@ -15,7 +15,9 @@ set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g -fno-omit-frame-pointer")
 find_program(NETMESH_CCACHE ccache)
 mark_as_advanced(NETMESH_CCACHE)
 if(NETMESH_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${NETMESH_CCACHE}")
+  # Paths are hashed as relative to the checkout: a second clone finds what the first has compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${NETMESH_CCACHE}")
 endif()
 
 # Flags for our own code, and only for it.
@@ -29,6 +31,10 @@ target_compile_options(netmesh_options INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # Unique symbols would stay visible in the addon, whatever its visibility settings say.
   target_compile_options(netmesh_options INTERFACE -Werror -fno-gnu-unique)
+  if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # GCC 12 reports its own std::string operator+ (GCC bug 105651).
+    target_compile_options(netmesh_options INTERFACE -Wno-restrict)
+  endif()
 else()
   # Clang, used for fuzzing, puts sign conversions into -Wconversion; GCC does not, and GCC's set is ours.
   target_compile_options(netmesh_options INTERFACE -Wno-sign-conversion)

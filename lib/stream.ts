@@ -7,6 +7,7 @@
 import { Duplex } from 'node:stream';
 
 import type { NativeStream } from '../types/native';
+import { ShutDownError } from './core/errors';
 import { onAbort } from './internal/abort';
 import type { ClosableIterator } from './internal/async_queue';
 import type { Inbox, StreamInbox } from './internal/inbox';
@@ -92,21 +93,34 @@ export class MeshDuplex extends Duplex {
     this.#pieceBytes = objectMode ? Infinity : pieceBytes(native);
     claim.supply.onReady = () => {
       // Listeners of 'data' must not run inside the drain.
-      if (this.#hungry)
-        process.nextTick(() => {
-          this.#pull();
-        });
+      process.nextTick(() => {
+        this.#pull();
+      });
     };
     this.#stopListening = onAbort(signal, () => {
       this.destroy(signal?.reason as Error);
     });
   }
 
+  /** @internal */
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    // The last chunk before a failure makes room for the failure.
+    if (this.#link.claim.supply.failure) {
+      process.nextTick(() => {
+        this.#pull();
+      });
+    }
+    return chunk;
+  }
+
+  /** @internal */
   override _read(): void {
     this.#hungry = true;
     this.#pull();
   }
 
+  /** @internal */
   override _write(
     chunk: unknown,
     encoding: BufferEncoding,
@@ -115,6 +129,7 @@ export class MeshDuplex extends Duplex {
     this.#send([{ chunk, encoding }], callback);
   }
 
+  /** @internal */
   override _writev(
     chunks: Array<{ chunk: unknown; encoding: BufferEncoding }>,
     callback: (error?: Error) => void,
@@ -122,11 +137,13 @@ export class MeshDuplex extends Duplex {
     this.#send(chunks, callback);
   }
 
+  /** @internal */
   override _final(callback: (error?: Error) => void): void {
     this.#close();
     callback();
   }
 
+  /** @internal */
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#stopListening();
     this.#gone.abort();
@@ -138,18 +155,27 @@ export class MeshDuplex extends Duplex {
   }
 
   #pull(): void {
-    if (!this.#hungry || this.destroyed) return;
-    const { supply } = this.#link.claim;
-    for (let message = supply.take(); message !== undefined; message = supply.take()) {
-      if (!this.push(message.data)) {
-        this.#hungry = false;
-        return;
+    if (this.destroyed) return;
+    const { supply, queue } = this.#link.claim;
+    if (this.#hungry) {
+      for (let message = supply.take(); message !== undefined; message = supply.take()) {
+        if (!this.push(message.data)) {
+          this.#hungry = false;
+          return;
+        }
       }
     }
     if (!supply.ended) return;
-    this.#hungry = false;
-    if (supply.failure) this.destroy(supply.failure);
-    else this.push(null);
+    if (supply.failure) {
+      // Who does not read is told as well, once nothing is left that could be read.
+      if (!queue.empty || this.readableLength > 0) return;
+      // Our own shutdown surprises nobody: 'close' without 'end' says it.
+      if (supply.failure instanceof ShutDownError) this.destroy();
+      else this.destroy(supply.failure);
+    } else if (this.#hungry) {
+      this.#hungry = false;
+      this.push(null);
+    }
   }
 
   #send(

@@ -207,14 +207,7 @@ const modulesPart = {
 
   async make({ log }) {
     if (!isCheckout) {
-      const args = [
-        'install',
-        '--no-save',
-        '--no-package-lock',
-        '--ignore-scripts',
-        ...HEADER_MODULES,
-      ];
-      await step('installing the Node-API headers (npm install)', 'npm', args, { log });
+      await installHeaders(log);
       return;
     }
     const print = this.print();
@@ -225,10 +218,25 @@ const modulesPart = {
   },
 };
 
+/** Beside an installed package, or where `installHeaders` puts them; CMake looks there, too. */
+const headersDir = path.join(buildDir, 'headers');
+
 function isInstalled(module) {
-  return [path.join(root, 'node_modules'), path.dirname(root)].some((dir) =>
+  return [path.join(headersDir, 'node_modules'), path.dirname(root)].some((dir) =>
     fs.existsSync(path.join(dir, module, 'package.json')),
   );
+}
+
+/** In a folder of their own: an install in the package itself would bring all that develops it. */
+async function installHeaders(log) {
+  const { devDependencies } = JSON.parse(readText(path.join(root, 'package.json')));
+  const modules = HEADER_MODULES.map((name) => `${name}@${devDependencies[name]}`);
+  fs.mkdirSync(headersDir, { recursive: true });
+  const args = ['install', '--prefix', headersDir, '--no-save', '--ignore-scripts', ...modules];
+  await step('installing the Node-API headers (npm install)', 'npm', args, {
+    log,
+    cwd: headersDir,
+  });
 }
 
 // ---- native ----------------------------------------------------------------------------------------

@@ -26,6 +26,9 @@ const CONFINED_HEADERS = [
   },
 ];
 
+/** The binding talks to runtime/ and names what that hands out; the layers below are not its business. */
+const BELOW_THE_BINDING = /^(session|wire|crypto|sim)\//;
+
 /** The machines run in virtual time, on one thread: STYLE and DESIGN "Sans-I/O core". */
 const SANS_IO = ['native/wire', 'native/session', 'native/mesh', 'native/identity'];
 const SANS_IO_HEADERS =
@@ -41,6 +44,9 @@ function includeProblems() {
       const rule = CONFINED_HEADERS.find((confined) => confined.header.test(header));
       if (rule !== undefined && !rule.folders.some((folder) => file.startsWith(`${folder}/`))) {
         problems.push(`${file}: ${header} is for ${rule.folders.join(', ')} only`);
+      }
+      if (BELOW_THE_BINDING.test(header) && file.startsWith('binding/')) {
+        problems.push(`${file}: ${header} lies below what the binding may name`);
       }
       if (SANS_IO_HEADERS.test(header) && SANS_IO.some((dir) => file.startsWith(`${dir}/`))) {
         problems.push(`${file}: ${header} has no place in the sans-I/O core`);

@@ -62,7 +62,7 @@ export async function use(): Promise<bigint> {
 interface Packed {
   filename: string;
   unpackedSize: number;
-  files: { path: string; size: number }[];
+  files: Array<{ path: string; size: number }>;
 }
 
 let work: string;
@@ -196,9 +196,9 @@ test('the package needs no install script and brings no dependencies along', () 
     expect.arrayContaining([expect.stringMatching(/^((pre|post)?install|prepare)$/)]),
   );
   expect(manifest.dependencies ?? {}).toEqual({});
-  expect(readdirSync(path.join(project, 'node_modules')).filter((name) => name[0] !== '.')).toEqual(
-    ['netmesh'],
-  );
+  expect(
+    readdirSync(path.join(project, 'node_modules')).filter((name) => !name.startsWith('.')),
+  ).toEqual(['netmesh']);
 });
 
 test('every subpath in exports has its code and its types in the package', () => {

@@ -46,7 +46,7 @@ export const ERROR_TABLE: Readonly<Record<NetmeshErrorCode, NetmeshErrorInfo>> =
   },
   ERR_NETMESH_TOO_LARGE: {
     name: 'EventTooLargeError',
-    prefixes: ['event too large'],
+    prefixes: ['stream transport error: event of ', 'send failed: event of '],
     meaning: 'The stream can never carry an event of this size; nothing was sent.',
   },
   ERR_NETMESH_CONNECTION: {
@@ -208,20 +208,19 @@ export function classify(error: unknown): unknown {
 }
 
 /**
- * {@link classify}, with `prefix` before the message unless it is there already. Wrong arguments
- * keep their message.
+ * {@link classify}, with `prefix` before the message unless it is there already. Arguments that are
+ * wrong by themselves keep their message.
  *
  * @internal
  */
 export function classifyWithPrefix(prefix: string, error: unknown): unknown {
   if (!(error instanceof Error) && !isForeignError(error)) return error;
+  const { message } = error;
   const code = codeOf(error);
-  const bare = code === 'ERR_NETMESH_INVALID_ARGUMENT' || code === 'ERR_NETMESH_SHUT_DOWN';
-  const message = bare || error.message.startsWith(prefix) ? error.message : prefix + error.message;
-  const rebuilt = rebuild(error, message);
-  return rebuilt === error && message !== error.message
-    ? new ConnectionError(message, code)
-    : rebuilt;
+  const bare = code === 'ERR_NETMESH_INVALID_ARGUMENT' && !message.startsWith('connection error');
+  if (bare || message.startsWith(prefix)) return rebuild(error, message);
+  const rebuilt = rebuild(error, prefix + message);
+  return rebuilt === error ? new ConnectionError(prefix + message, code) : rebuilt;
 }
 
 function rebuild(error: Error, message: string): Error {
@@ -240,7 +239,7 @@ function rebuild(error: Error, message: string): Error {
     case 'ERR_NETMESH_TOO_LARGE':
       return new EventTooLargeError(message);
     case 'ERR_NETMESH_SHUT_DOWN':
-      return new ShutDownError(message);
+      return new ShutDownError();
     case 'ERR_NETMESH_CHANNEL':
       return new ChannelError(message);
     case 'ERR_NETMESH_CHANNEL_UNAUTHORIZED':

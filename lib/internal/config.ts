@@ -25,6 +25,9 @@ const DEFAULT_SHARDS = 4;
 const MIN_PERIOD_MS = 10;
 /** The longest delay of a timer in Node.js. */
 const MAX_MS = 0x7fff_ffff;
+/** Room for one packet of the base protocol, and a limit that no sum of windows overflows. */
+const MIN_WINDOW_BYTES = 16 * 1024;
+const MAX_WINDOW_BYTES = 2 ** 40;
 const MAX_BYTES_32 = 0x7fff_ffff;
 const MAX_MESSAGE_BYTES = 0x4000_0000;
 const MAX_RETRIES = 1000;
@@ -72,9 +75,9 @@ function nativeOptions(config: RawConfig): NativeNodeOptions {
       validate.oneOf(raw, 'aead', ['auto', 'aes-256-gcm', 'chacha20-poly1305']),
     ),
     maxMessageBytes: int('maxMessageBytes', 1, MAX_MESSAGE_BYTES),
-    streamReceiveWindow: int('streamReceiveWindowBytes', 1, MAX_BYTES_32),
-    sessionReceiveWindow: int('sessionReceiveWindowBytes', 1, MAX_BYTES_32),
-    maxQueuedBytes: int('maxQueuedBytes', 1, Number.MAX_SAFE_INTEGER),
+    streamReceiveWindow: int('streamReceiveWindowBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),
+    sessionReceiveWindow: int('sessionReceiveWindowBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),
+    maxQueuedBytes: int('maxQueuedBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),
     socketBufferBytes: int('socketBufferBytes', 1, MAX_BYTES_32),
   };
 }

@@ -32,7 +32,8 @@ const enum End {
   Open,
   /** The peer closed the stream: everything that it sent was delivered. */
   Finished,
-  SessionGone,
+  /** The session is gone, or a base session, which knows no end of a stream, forgot this one. */
+  Lost,
 }
 
 /** The receiving half of one stream, from its first message to its end. */
@@ -156,7 +157,7 @@ export class Inbox {
   readonly #host: InboxHost;
   readonly #shardCount: bigint;
   #order = 0;
-  /** By stream ref; refs are used again after the end of a stream. */
+  /** Open streams by ref. A ref is used again after the stream's end, once all is consumed. */
   #byRef: Array<InboundStream | undefined> = [];
   readonly #open = new Map<string, InboundStream>();
   /** Streams that the peer closed before anybody claimed them, oldest first. */
@@ -205,11 +206,19 @@ export class Inbox {
     const stream = this.#byRef[ref];
     if (!stream) return;
     this.#byRef[ref] = undefined;
-    stream.end = finished ? End.Finished : End.SessionGone;
+    stream.end = finished ? End.Finished : End.Lost;
     const key = keyOf(stream.peer, stream.streamId);
     if (this.#open.get(key) === stream) this.#open.delete(key);
-    if (stream.route) this.#finish(stream.route, stream.end);
-    else if (!stream.discard) this.#remember(key, stream);
+    const { route } = stream;
+    if (!finished) {
+      // Readers go on with what the peer may send on it next, unless the session ends as well.
+      if (route) unbind(route);
+    } else if (route) {
+      this.#unclaim(route);
+      route.supply.end();
+    } else if (!stream.discard) {
+      this.#remember(key, stream);
+    }
   }
 
   /** A new session: ends of the streams of an earlier one say nothing about its own. */
@@ -219,10 +228,12 @@ export class Inbox {
     }
   }
 
-  /** The session is gone: readers of streams that never began will wait in vain. */
-  peerGone(peer: bigint): void {
+  /** The peer is gone: its readers get what is left, then the failure. */
+  peerDown(peer: bigint, failure: Error = new NotConnectedError()): void {
     for (const claim of [...this.#claims.values()]) {
-      if (claim.peer === peer && !claim.stream) this.#finish(claim, End.SessionGone);
+      if (claim.peer !== peer) continue;
+      this.#unclaim(claim);
+      claim.supply.end(failure);
     }
   }
 
@@ -285,15 +296,20 @@ export class Inbox {
       this.#pending.find(isOurs)?.stream ?? this.#open.get(key) ?? this.#finished.get(key);
     const claim = new StreamInbox(this, peer, streamId, exclusive);
     const waiting = this.#pending.extract((segment) => segment.stream === stream);
-    if (stream === undefined && !this.#host.connected(peer)) throw new NotConnectedError();
+    const finished = stream?.end === End.Finished;
+    const connected = this.#host.connected(peer);
+    if (!connected && !finished && waiting.length === 0) throw new NotConnectedError();
     claim.readers = 1;
     claim.queue.merge(waiting);
-    if (stream) bind(claim, stream);
-    if (stream === undefined || stream.end === End.Open) {
-      this.#claims.set(key, claim);
-    } else {
+    if (finished) {
       if (this.#finished.get(key) === stream) this.#finished.delete(key);
-      claim.supply.end(failureOf(stream.end));
+      claim.stream = stream;
+      claim.supply.end();
+    } else if (connected) {
+      this.#claims.set(key, claim);
+      if (stream?.end === End.Open) bind(claim, stream);
+    } else {
+      claim.supply.end(new NotConnectedError());
     }
     return claim;
   }
@@ -302,10 +318,10 @@ export class Inbox {
   release(claim: StreamInbox): void {
     if (--claim.readers > 0) return;
     const { stream } = claim;
-    this.#drop(claim);
+    this.#unclaim(claim);
     const unread = claim.queue.extract();
     if (unread.length === 0 || this.#closed) return;
-    if (stream && stream.end !== End.Open) {
+    if (stream?.end === End.Finished) {
       const key = keyOf(claim.peer, claim.streamId);
       if (!this.#open.has(key)) this.#remember(key, stream);
     }
@@ -316,9 +332,8 @@ export class Inbox {
   /** The only reader wants no more, and nobody else shall see the rest of the stream. */
   discard(claim: StreamInbox): void {
     const { stream } = claim;
-    this.#drop(claim);
-    if (!stream) return;
-    stream.discard = true;
+    this.#unclaim(claim);
+    if (stream) stream.discard = true;
     for (const segment of claim.queue.extract()) this.#consumeAll(segment);
     this.#scheduleFlush();
   }
@@ -367,19 +382,15 @@ export class Inbox {
     if (this.#closed) return;
     if (this.#entries.length < dirty.length * 3) this.#entries = new Float64Array(dirty.length * 6);
     const entries = this.#entries;
-    let count = 0;
+    let at = 0;
     for (const stream of dirty) {
-      // The ref of an ended stream may be another's by now.
-      if (stream.end === End.Open) {
-        entries[count * 3] = stream.ref;
-        entries[count * 3 + 1] = stream.events;
-        entries[count * 3 + 2] = stream.bytes;
-        count++;
-      }
+      entries[at++] = stream.ref;
+      entries[at++] = stream.events;
+      entries[at++] = stream.bytes;
       stream.events = 0;
       stream.bytes = 0;
     }
-    if (count > 0) this.#host.consume(entries, count);
+    this.#host.consume(entries, dirty.length);
   }
 
   #add(segment: Segment): void {
@@ -473,24 +484,16 @@ export class Inbox {
     }).unref();
   }
 
-  /** The end of a claimed stream: its readers get what is left, then the end. */
-  #finish(claim: StreamInbox, end: End): void {
-    this.#drop(claim, true);
-    claim.supply.end(failureOf(end));
-  }
-
-  /** New messages no longer go to this claim; with `keepStream` it may still ask what it reads. */
-  #drop(claim: StreamInbox, keepStream = false): void {
+  /** New messages no longer go to this claim. */
+  #unclaim(claim: StreamInbox): void {
     const key = keyOf(claim.peer, claim.streamId);
     if (this.#claims.get(key) === claim) this.#claims.delete(key);
     this.#touched.delete(claim);
     if (claim.stream?.route === claim) claim.stream.route = undefined;
-    if (!keepStream) claim.stream = undefined;
   }
 
   /** Its messages may be read and its end be seen by who comes later. */
   #remember(key: string, stream: InboundStream): void {
-    if (stream.end !== End.Finished) return;
     this.#finished.delete(key);
     this.#finished.set(key, stream);
     if (this.#finished.size <= MAX_FINISHED) return;
@@ -504,11 +507,12 @@ export class Inbox {
 function bind(claim: StreamInbox, stream: InboundStream): void {
   claim.stream = stream;
   stream.discard = false;
-  if (stream.end === End.Open) stream.route = claim;
+  stream.route = claim;
 }
 
-function failureOf(end: End): Error | undefined {
-  return end === End.SessionGone ? new NotConnectedError() : undefined;
+function unbind(claim: StreamInbox): void {
+  if (claim.stream) claim.stream.route = undefined;
+  claim.stream = undefined;
 }
 
 function keyOf(peer: bigint, streamId: bigint): string {

@@ -11,6 +11,7 @@ import { Inbox, META_WORDS } from './inbox';
 import { addon } from './native';
 import { SendLane } from './retry';
 
+const MIN_PRUNED_LANES = 1024;
 /** Warned about once each; later ones are not new information. */
 const MAX_LEGACY_WARNINGS = 1024;
 
@@ -36,8 +37,10 @@ export class Node {
   readonly #requests = new Map<number, PendingRequest>();
   /** Connected peers. */
   readonly #peers = new Set<bigint>();
-  /** Lines of waiting sends by peer and stream. */
-  readonly #lanes = new Map<bigint, Map<bigint, SendLane>>();
+  /** Lines of waiting sends by `peer/stream`. */
+  readonly #lanes = new Map<string, SendLane>();
+  /** How many there were, at least, after those of closed streams were last removed. */
+  #prunedLanes = MIN_PRUNED_LANES;
   readonly #legacyWarned = new Set<bigint>();
   #started = false;
   /** The user said `unref()`. */
@@ -49,13 +52,9 @@ export class Node {
   /** Throws what the addon says, with the prefix of spec 10 §15.2. */
   constructor(config: NodeConfig) {
     this.config = config;
-    const self = new WeakRef(this);
     const { NativeNode: Native } = addon();
     try {
-      this.#native = new Native(config.native, () => {
-        const node = self.deref();
-        if (node) node.#drain();
-      });
+      this.#native = new Native(config.native, Node.#drainer(new WeakRef(this)));
     } catch (error) {
       throw classifyWithPrefix('MeshNode creation failed: ', error);
     }
@@ -69,6 +68,14 @@ export class Node {
       },
       config.numShards,
     );
+  }
+
+  /** Made apart from the constructor, whose scope would hold the node as long as the addon lives. */
+  static #drainer(self: WeakRef<Node>): () => void {
+    return () => {
+      const node = self.deref();
+      if (node) node.#drain();
+    };
   }
 
   /** The addon's node; throws once the node is shut down. */
@@ -123,24 +130,20 @@ export class Node {
 
   /** The line of sends of a stream, one for all handles of the same opening. */
   lane(stream: NativeStream): SendLane {
-    const { peerNodeId, streamId, epoch } = stream;
-    let lanes = this.#lanes.get(peerNodeId);
-    if (!lanes) this.#lanes.set(peerNodeId, (lanes = new Map<bigint, SendLane>()));
-    let lane = lanes.get(streamId);
-    if (lane?.epoch !== epoch) {
-      lane?.wake();
-      lanes.set(streamId, (lane = new SendLane(epoch)));
-    }
+    const key = `${stream.peerNodeId}/${stream.streamId}`;
+    let lane = this.#lanes.get(key);
+    if (lane?.stream.epoch === stream.epoch) return lane;
+    // Sends that wait on the earlier opening try once more and learn that it is closed.
+    lane?.wake();
+    lane = new SendLane(stream);
+    this.#lanes.set(key, lane);
+    if (this.#lanes.size > this.#prunedLanes * 2) this.#pruneLanes();
     return lane;
   }
 
   closeStream(peer: bigint, streamId: bigint): void {
     this.native.closeStream(peer, streamId);
-    const lanes = this.#lanes.get(peer);
-    // Those who wait try once more and learn that it is closed.
-    lanes?.get(streamId)?.wake();
-    lanes?.delete(streamId);
-    if (lanes?.size === 0) this.#lanes.delete(peer);
+    this.#lanes.get(`${peer}/${streamId}`)?.wake();
   }
 
   ref(): void {
@@ -164,9 +167,7 @@ export class Node {
     this.#updateHold();
     const error = new ShutDownError();
     for (const { settle } of [...this.#requests.values()]) settle(error, '');
-    for (const lanes of this.#lanes.values()) {
-      for (const lane of lanes.values()) lane.fail(error);
-    }
+    for (const lane of this.#lanes.values()) lane.fail(error);
     this.#lanes.clear();
     this.inbox.flush();
     this.#native.shutdown(drainMs);
@@ -179,6 +180,13 @@ export class Node {
     this.inbox.close(new ShutDownError());
     busyNodes.delete(this);
     this.#ended?.();
+  }
+
+  #pruneLanes(): void {
+    for (const [key, lane] of this.#lanes) {
+      if (!lane.busy && lane.stream.closed) this.#lanes.delete(key);
+    }
+    this.#prunedLanes = Math.max(this.#lanes.size, MIN_PRUNED_LANES);
   }
 
   #accepting(): boolean {
@@ -293,8 +301,8 @@ export class Node {
         this.inbox.streamFinished(event.ref, event.finished);
         break;
       case 'credit': {
-        const lane = this.#lanes.get(event.peer)?.get(event.streamId);
-        if (lane?.epoch === event.epoch) lane.wake();
+        const lane = this.#lanes.get(`${event.peer}/${event.streamId}`);
+        if (lane?.stream.epoch === event.epoch) lane.wake();
         break;
       }
       case 'shutdownDone':
@@ -322,9 +330,7 @@ export class Node {
 
   #peerDown(peer: bigint, reason: string): void {
     this.#peers.delete(peer);
-    for (const lane of this.#lanes.get(peer)?.values() ?? []) lane.wake();
-    this.#lanes.delete(peer);
-    this.inbox.peerGone(peer);
+    this.inbox.peerDown(peer, this.#ending && new ShutDownError());
     this.#emit('peer:down', { nodeId: peer, reason });
   }
 

@@ -72,13 +72,13 @@ export function sendFailure(events: unknown, error: unknown): Error {
  * follow in the order of their calls, so that no call's events mix with another's.
  */
 export class SendLane {
-  /** Which opening of the stream. */
-  readonly epoch: bigint;
+  /** Says which opening of the stream it is, and whether that is over. */
+  readonly stream: { readonly epoch: bigint; readonly closed: boolean };
   #jobs: Job[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(epoch: bigint) {
-    this.epoch = epoch;
+  constructor(stream: { readonly epoch: bigint; readonly closed: boolean }) {
+    this.stream = stream;
   }
 
   /** True while sends wait. */

@@ -62,18 +62,22 @@ const Evp& evp() {
   return loaded;
 }
 
-const unsigned char* in(ByteSpan bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+const unsigned char* in(ByteSpan bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
+}
 unsigned char* out(MutableByteSpan bytes) { return reinterpret_cast<unsigned char*>(bytes.data()); }
 
 }  // namespace
 
-std::unique_ptr<OpenSslAead> OpenSslAead::create(AeadAlgorithm algorithm, Direction direction, ByteSpan key32) {
+std::unique_ptr<OpenSslAead> OpenSslAead::create(AeadAlgorithm algorithm, Direction direction,
+                                                 ByteSpan key32) {
   const Evp& api = evp();
   if (!api.usable) return nullptr;
   void* context = api.context_new();
   if (context == nullptr) return nullptr;
   std::unique_ptr<OpenSslAead> aead(new OpenSslAead(context));
-  const auto cipher = algorithm == AeadAlgorithm::kAes256Gcm ? api.aes_256_gcm() : api.chacha20_poly1305();
+  const auto cipher =
+      algorithm == AeadAlgorithm::kAes256Gcm ? api.aes_256_gcm() : api.chacha20_poly1305();
   const auto init = direction == Direction::kSeal ? api.encrypt_init : api.decrypt_init;
   if (cipher == nullptr || init(context, cipher, nullptr, in(key32), nullptr) != 1) return nullptr;
   return aead;
@@ -81,13 +85,16 @@ std::unique_ptr<OpenSslAead> OpenSslAead::create(AeadAlgorithm algorithm, Direct
 
 OpenSslAead::~OpenSslAead() { evp().context_free(context_); }
 
-bool OpenSslAead::seal(ByteSpan nonce12, ByteSpan aad, MutableByteSpan text, MutableByteSpan tag16) {
+bool OpenSslAead::seal(ByteSpan nonce12, ByteSpan aad, MutableByteSpan text,
+                       MutableByteSpan tag16) {
   const Evp& api = evp();
   int length = 0;
   if (text.size() > std::numeric_limits<int>::max()) return false;
   return api.encrypt_init(context_, nullptr, nullptr, nullptr, in(nonce12)) == 1 &&
-         api.encrypt_update(context_, nullptr, &length, in(aad), static_cast<int>(aad.size())) == 1 &&
-         api.encrypt_update(context_, out(text), &length, in(text), static_cast<int>(text.size())) == 1 &&
+         api.encrypt_update(context_, nullptr, &length, in(aad), static_cast<int>(aad.size())) ==
+             1 &&
+         api.encrypt_update(context_, out(text), &length, in(text),
+                            static_cast<int>(text.size())) == 1 &&
          api.encrypt_final(context_, out(text) + text.size(), &length) == 1 &&
          api.context_control(context_, kControlGetTag, kAeadTagBytes, tag16.data()) == 1;
 }
@@ -101,7 +108,8 @@ bool OpenSslAead::open(ByteSpan nonce12, ByteSpan aad, MutableByteSpan text, Byt
       text.size() <= std::numeric_limits<int>::max() &&
       api.decrypt_init(context_, nullptr, nullptr, nullptr, in(nonce12)) == 1 &&
       api.decrypt_update(context_, nullptr, &length, in(aad), static_cast<int>(aad.size())) == 1 &&
-      api.decrypt_update(context_, out(text), &length, in(text), static_cast<int>(text.size())) == 1 &&
+      api.decrypt_update(context_, out(text), &length, in(text), static_cast<int>(text.size())) ==
+          1 &&
       api.context_control(context_, kControlSetTag, kAeadTagBytes, tag.data()) == 1 &&
       api.decrypt_final(context_, out(text) + text.size(), &length) == 1;
   if (!opened) wipe(text);

@@ -17,13 +17,15 @@ class OpenSslAead {
   enum class Direction { kSeal, kOpen };
 
   /// Null when the process has no usable OpenSSL; libsodium does the work then.
-  static std::unique_ptr<OpenSslAead> create(AeadAlgorithm algorithm, Direction direction, ByteSpan key32);
+  static std::unique_ptr<OpenSslAead> create(AeadAlgorithm algorithm, Direction direction,
+                                             ByteSpan key32);
   ~OpenSslAead();
   OpenSslAead(const OpenSslAead&) = delete;
   OpenSslAead& operator=(const OpenSslAead&) = delete;
 
   /// In place. False when OpenSSL refuses (never for valid sizes); `text` is then unspecified.
-  [[nodiscard]] bool seal(ByteSpan nonce12, ByteSpan aad, MutableByteSpan text, MutableByteSpan tag16);
+  [[nodiscard]] bool seal(ByteSpan nonce12, ByteSpan aad, MutableByteSpan text,
+                          MutableByteSpan tag16);
   /// In place. On failure `text` is all zero.
   [[nodiscard]] bool open(ByteSpan nonce12, ByteSpan aad, MutableByteSpan text, ByteSpan tag16);
 

@@ -87,7 +87,8 @@ void Node::Impl::handle_routed(Now now, const Endpoint& from, MutableByteSpan da
   ++counters.dropped_invalid;
 }
 
-void Node::Impl::handle_session_packet(Now now, const Endpoint&, MutableByteSpan packet, SessionId id, bool) {
+void Node::Impl::handle_session_packet(Now now, const Endpoint&, MutableByteSpan packet,
+                                       SessionId id, bool) {
   auto it = sessions.find(id);
   if (it == sessions.end()) {
     ++counters.dropped_unknown_session;
@@ -112,10 +113,6 @@ void Node::Impl::handle_session_packet(Now now, const Endpoint&, MutableByteSpan
   }
   link.last_heard = now.monotonic;
   link.last_activity_ns = now.unix_ns;
-  if (!link.confirmed) {
-    link.confirmed = true;
-    promote(now, link);
-  }
   if (!link.alive) {
     link.alive = true;
     sink.peer_up(link.peer, link.address,
@@ -132,7 +129,8 @@ void Node::Impl::handle_session_packet(Now now, const Endpoint&, MutableByteSpan
   touch(link);
 }
 
-void Node::Impl::forward(Now, const Endpoint& from, const wire::RoutingHeader& header, MutableByteSpan datagram) {
+void Node::Impl::forward(Now, const Endpoint& from, const wire::RoutingHeader& header,
+                         MutableByteSpan datagram) {
   const auto hop = started && header.ttl != 0 ? next_hop(header.destination) : std::nullopt;
   if (!hop || *hop == from || blocked(*hop)) {
     ++counters.dropped_no_route;
@@ -280,7 +278,8 @@ std::optional<TimePoint> Node::next_timeout() const {
   }
   for (const auto& accept : impl.accepts) consider(accept.gives_up);
   if (!impl.held.empty()) consider(impl.held.front().expires);
-  if (impl.shutting_down && !impl.shutdown_reported && impl.drain_until_) consider(*impl.drain_until_);
+  if (impl.shutting_down && !impl.shutdown_reported && impl.drain_until_)
+    consider(*impl.drain_until_);
   return next;
 }
 

@@ -20,7 +20,9 @@ class HandshakeLimiter {
   static constexpr std::uint32_t kTotalBurst = 8000;
   static constexpr std::uint32_t kTotalPerSecond = 8000;
 
-  explicit HandshakeLimiter(std::uint64_t hash_key) : hash_key_(hash_key) { total_.tokens = kTotalBurst; }
+  explicit HandshakeLimiter(std::uint64_t hash_key) : hash_key_(hash_key) {
+    total_.tokens = kTotalBurst;
+  }
 
   /// Whether one more handshake message from `source` may be worked on now.
   bool admit(const Endpoint& source, TimePoint now) {
@@ -47,7 +49,8 @@ class HandshakeLimiter {
         tokens = static_cast<float>(burst);
       } else if (now > filled_at) {
         const auto elapsed = std::chrono::duration<float>(now - filled_at).count();
-        tokens = std::min(static_cast<float>(burst), tokens + elapsed * static_cast<float>(per_second));
+        tokens =
+            std::min(static_cast<float>(burst), tokens + elapsed * static_cast<float>(per_second));
       }
       filled_at = now;
     }

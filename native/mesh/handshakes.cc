@@ -16,12 +16,14 @@ constexpr Duration kAttemptPause = std::chrono::milliseconds(100);
 constexpr Duration kHoldTime = std::chrono::seconds(5);
 constexpr std::size_t kMaxHeld = 64;
 
-Error connection_error(std::string text) { return Error{ErrorKind::kConnection, "connection error: " + std::move(text)}; }
+Error connection_error(std::string text) {
+  return Error{ErrorKind::kConnection, "connection error: " + std::move(text)};
+}
 
 }  // namespace
 
-RequestId Node::connect(Now now, const Endpoint& address, const crypto::Key& public_key, NodeId peer,
-                        const ConnectOptions& options) {
+RequestId Node::connect(Now now, const Endpoint& address, const crypto::Key& public_key,
+                        NodeId peer, const ConnectOptions& options) {
   Impl& impl = *impl_;
   Impl::PendingConnect pending;
   pending.request = ++impl.next_request;
@@ -36,14 +38,16 @@ RequestId Node::connect(Now now, const Endpoint& address, const crypto::Key& pub
     return request;
   }
   if (peer == impl.handshake_context.identity.node_id) {
-    impl.sink.connect_done(request, fail(ErrorKind::kInvalidArgument, "connection error: cannot connect to this node itself"));
+    impl.sink.connect_done(request, fail(ErrorKind::kInvalidArgument,
+                                         "connection error: cannot connect to this node itself"));
     return request;
   }
   for (std::size_t i = 0; i < impl.connects.size(); ++i) {
     const Impl::PendingConnect& other = impl.connects[i];
     if (options.routed && other.routed && routing_id(other.peer) == routing_id(peer)) {
-      impl.sink.connect_done(request, tl::unexpected<Error>(connection_error(
-                                          "connect_via: handshake already in flight for peer " + hex_id(peer))));
+      impl.sink.connect_done(
+          request, tl::unexpected<Error>(connection_error(
+                       "connect_via: handshake already in flight for peer " + hex_id(peer))));
       return request;
     }
     if (!options.routed && !other.routed && other.address == address && other.peer == peer) {
@@ -54,7 +58,8 @@ RequestId Node::connect(Now now, const Endpoint& address, const crypto::Key& pub
   impl.connects.push_back(std::move(pending));
   impl.begin_attempt(now, impl.connects.back());
   if (!impl.connects.back().handshake) {
-    impl.fail_connect(impl.connects.size() - 1, connection_error("the peer's public key is not usable"));
+    impl.fail_connect(impl.connects.size() - 1,
+                      connection_error("the peer's public key is not usable"));
   }
   return request;
 }
@@ -63,8 +68,9 @@ Expected<RequestId> Node::accept(Now now, NodeId peer) {
   Impl& impl = *impl_;
   if (impl.shutting_down) return fail(ErrorKind::kShutDown, "adapter is shut down");
   if (impl.started) {
-    return fail(ErrorKind::kFatal,
-                "fatal error: Mesh::accept called after start() — a started node accepts peers by itself");
+    return fail(
+        ErrorKind::kFatal,
+        "fatal error: Mesh::accept called after start() — a started node accepts peers by itself");
   }
   const unsigned attempts = std::max(1u, impl.config.handshake_retries);
   Duration wait = impl.config.handshake_timeout * attempts;
@@ -83,7 +89,8 @@ void Node::cancel(RequestId request) {
 
 void Node::Impl::begin_attempt(Now now, PendingConnect& pending) {
   ++pending.attempt;
-  pending.handshake = session::InitiatorHandshake::create(handshake_context, pending.public_key, pending.peer, random);
+  pending.handshake = session::InitiatorHandshake::create(handshake_context, pending.public_key,
+                                                          pending.peer, random);
   if (!pending.handshake) return;
   // The hint lets a started netmesh node answer a direct msg1; base nodes ignore it.
   const Bytes packet = wire::make_handshake_packet(
@@ -152,16 +159,18 @@ void Node::Impl::advance_accepts(Now now) {
 }
 
 Node::Impl::PendingAccept* Node::Impl::find_accept(std::uint32_t id) {
-  auto it = std::find_if(accepts.begin(), accepts.end(), [&](const PendingAccept& a) { return routing_id(a.peer) == id; });
+  auto it = std::find_if(accepts.begin(), accepts.end(),
+                         [&](const PendingAccept& a) { return routing_id(a.peer) == id; });
   return it == accepts.end() ? nullptr : &*it;
 }
 
 bool Node::Impl::connecting_to(std::uint32_t id) const {
-  return std::any_of(connects.begin(), connects.end(), [&](const auto& c) { return routing_id(c.peer) == id; });
+  return std::any_of(connects.begin(), connects.end(),
+                     [&](const auto& c) { return routing_id(c.peer) == id; });
 }
 
-void Node::Impl::handle_handshake(Now now, const Endpoint& from, std::optional<wire::RoutingHeader> routing,
-                                  ByteSpan packet) {
+void Node::Impl::handle_handshake(Now now, const Endpoint& from,
+                                  std::optional<wire::RoutingHeader> routing, ByteSpan packet) {
   if (shutting_down) return;
   if (!limiter.admit(from, now.monotonic)) {
     ++counters.dropped_rate_limited;
@@ -176,7 +185,8 @@ void Node::Impl::handle_handshake(Now now, const Endpoint& from, std::optional<w
   if (!try_as_message1(now, from, routing, packet)) ++counters.dropped_handshake;
 }
 
-bool Node::Impl::try_as_message2(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing,
+bool Node::Impl::try_as_message2(Now now, const Endpoint& from,
+                                 const std::optional<wire::RoutingHeader>& routing,
                                  ByteSpan message) {
   for (std::size_t i = 0; i < connects.size(); ++i) {
     PendingConnect& pending = connects[i];
@@ -193,24 +203,28 @@ bool Node::Impl::try_as_message2(Now now, const Endpoint& from, const std::optio
       return true;
     }
     const RequestId request = pending.request;
+    const NodeId peer = pending.peer;
     const bool relayed = routing && routing->hop_count > 0;
     const Endpoint address = routing && !relayed ? from : pending.address;
     connects.erase(connects.begin() + static_cast<std::ptrdiff_t>(i));
     auto link = make_link(now, std::move(*established), address, relayed);
     if (!link) {
-      sink.connect_done(request, tl::unexpected<Error>(connection_error("the node's peer table is full")));
+      sink.connect_done(request,
+                        tl::unexpected<Error>(connection_error("the node's peer table is full")));
       return true;
     }
     link->confirmed = true;
     ++counters.handshakes_completed;
-    install(now, std::move(link));
+    install(std::move(link));
     sink.connect_done(request, {});
+    resolve_waiting(peer, address);
     return true;
   }
   return false;
 }
 
-bool Node::Impl::try_as_message1(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing,
+bool Node::Impl::try_as_message1(Now now, const Endpoint& from,
+                                 const std::optional<wire::RoutingHeader>& routing,
                                  ByteSpan packet) {
   const ByteSpan message = wire::handshake_message(packet);
   crypto::Key ephemeral;
@@ -241,14 +255,16 @@ bool Node::Impl::try_as_message1(Now now, const Endpoint& from, const std::optio
   return true;
 }
 
-bool Node::Impl::answer(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing,
-                        ByteSpan message, std::uint32_t claimed, std::optional<NodeId> expected) {
+bool Node::Impl::answer(Now now, const Endpoint& from,
+                        const std::optional<wire::RoutingHeader>& routing, ByteSpan message,
+                        std::uint32_t claimed, std::optional<NodeId> expected) {
   auto outcome = session::respond(handshake_context, message, claimed, expected, random);
   if (!outcome) return false;
   const NodeId peer = outcome->established.peer;
   const bool modern = outcome->established.modern;
-  if (modern && connecting_to(claimed) && handshake_context.identity.node_id < peer && started) {
-    // Both sides connect to each other: the lower id's handshake goes on, the other is not answered.
+  if (modern && connecting_to(claimed) && handshake_context.identity.node_id < peer) {
+    // Both sides connect to each other: the lower id's handshake goes on, the other is not
+    // answered.
     return true;
   }
   Link* existing = find_link(peer);
@@ -277,15 +293,17 @@ bool Node::Impl::answer(Now now, const Endpoint& from, const std::optional<wire:
   queue_raw(routing && relayed && known_route ? *known_route : from, std::move(reply));
   ++counters.handshakes_completed;
   if (existing != nullptr && modern && existing->session->modern() && existing->alive) {
-    // A replayed msg1 must not cost a living peer its session: the new one waits for its first packet.
+    // A replayed msg1 must not cost a living peer its session: the new one waits for its first
+    // packet.
     Peer& entry = peers[peer];
     if (entry.candidate) destroy_link(std::move(entry.candidate));
     sessions[link->session->id()] = link.get();
     entry.candidate = std::move(link);
   } else {
-    install(now, std::move(link));
+    install(std::move(link));
   }
-  resolve_waiting(peer, from);
+  // A base peer proves nothing until it has something to send; a modern one answers at once.
+  if (!modern) resolve_waiting(peer, from);
   return true;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // One session of one peer with the path it travels, and the receiving streams it feeds.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -16,16 +17,16 @@ namespace netmesh::mesh {
 
 struct Link;
 
-/// The node's receiving streams over all sessions, by the small numbers that the sink sees. A number
-/// is reused once its stream has ended and everything delivered under it was consumed.
+/// The node's receiving streams over all sessions, by the small numbers that the sink sees. A
+/// number is reused once its stream has ended and everything delivered under it was consumed.
 class StreamRefTable {
  public:
   struct Entry {
     Link* link = nullptr;  ///< null once the session is gone
     StreamId stream;
     bool reliable = false;
-    bool live = false;               ///< before stream_finished
-    std::uint64_t outstanding = 0;   ///< events delivered, not consumed
+    bool live = false;              ///< before stream_finished
+    std::uint64_t outstanding = 0;  ///< events delivered, not consumed
   };
 
   StreamRef add(Link& link, StreamId stream, bool reliable) {
@@ -49,6 +50,14 @@ class StreamRefTable {
     for (StreamRef ref = 0; ref < entries_.size(); ++ref) {
       if (entries_[ref].link == &link) entries_[ref].link = nullptr;
     }
+  }
+  /// Events of a stream that were delivered and not consumed yet.
+  std::uint64_t outstanding(const Link& link, StreamId stream) const {
+    std::uint64_t total = 0;
+    for (const Entry& entry : entries_) {
+      if (entry.link == &link && entry.stream == stream) total += entry.outstanding;
+    }
+    return total;
   }
   /// The entry, after `events` of it were consumed; null for numbers that are not in use.
   const Entry* consume(StreamRef ref, std::uint64_t events) {
@@ -76,7 +85,8 @@ class StreamRefTable {
 /// Owned by the node's peer table, as a peer's active session or as one that waits for its first
 /// authenticated packet. Implements what the session reports by handing it to the sink.
 struct Link final : session::SessionEvents {
-  Link(NodeId peer_id, NodeSink& node_sink, StreamRefTable& ref_table) : peer(peer_id), sink(node_sink), refs(ref_table) {}
+  Link(NodeId peer_id, NodeSink& node_sink, StreamRefTable& ref_table)
+      : peer(peer_id), sink(node_sink), refs(ref_table) {}
   ~Link() override {
     if (session) session->abandon();
     refs.forget_link(*this);
@@ -89,9 +99,10 @@ struct Link final : session::SessionEvents {
   Endpoint address;
   bool relayed = false;
   bool initiator = false;
-  bool confirmed = false;                 ///< an authenticated packet arrived
-  crypto::Key initiator_ephemeral{};      ///< responder: of the msg1 that made it
-  Bytes message2;                         ///< responder: the reply datagram, for a repeated msg1
+  bool confirmed = false;  ///< the peer is known to have the keys
+  std::function<void(Link&)> on_confirmed;
+  crypto::Key initiator_ephemeral{};  ///< responder: of the msg1 that made it
+  Bytes message2;                     ///< responder: the reply datagram, for a repeated msg1
   std::optional<crypto::Key> entity_id;
   UnixNanos connected_at_ns = 0;
   TimePoint last_heard{};
@@ -100,8 +111,12 @@ struct Link final : session::SessionEvents {
 
   bool queued_to_transmit = false;
   bool in_batch = false;
-  std::optional<TimePoint> armed;         ///< its entry in the node's timer set
+  std::optional<TimePoint> armed;  ///< its entry in the node's timer set
 
+  void peer_proven() override {
+    if (std::exchange(confirmed, true)) return;
+    if (on_confirmed) on_confirmed(*this);
+  }
   session::StreamRef stream_opened(StreamId stream, bool reliable) override {
     const StreamRef ref = refs.add(*this, stream, reliable);
     sink.stream_opened(ref, peer, stream, reliable);
@@ -116,7 +131,9 @@ struct Link final : session::SessionEvents {
     sink.stream_finished(ref, finished ? StreamEnd::kFinished : StreamEnd::kSessionGone);
     refs.finished(ref);
   }
-  void credit_available(StreamId stream, std::uint64_t epoch) override { sink.credit_available(peer, stream, epoch); }
+  void credit_available(StreamId stream, std::uint64_t epoch) override {
+    sink.credit_available(peer, stream, epoch);
+  }
 };
 
 }  // namespace netmesh::mesh

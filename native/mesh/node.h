@@ -21,14 +21,15 @@ namespace netmesh::mesh {
 
 /// Limits and periods of a node; the defaults are those of spec 10 §14.2 where it has them.
 struct NodeConfig {
-  Bytes identity_seed;                ///< 32 bytes
+  Bytes identity_seed;  ///< 32 bytes
   crypto::Key psk{};
   Duration heartbeat_interval = std::chrono::seconds(5);
   Duration session_timeout = std::chrono::seconds(30);
   Duration handshake_timeout = std::chrono::seconds(5);  ///< of one attempt
   unsigned handshake_retries = 3;                        ///< attempts; 0 counts as 1
   bool allow_legacy_peers = true;
-  /// AEADs offered, a bit set of crypto::AeadAlgorithm; AES is left out where the processor lacks it.
+  /// AEADs offered, a bit set of crypto::AeadAlgorithm; AES is left out where the processor lacks
+  /// it.
   std::uint8_t aeads = 3;
   std::uint64_t stream_receive_window = 4u << 20;
   std::uint64_t session_receive_window = 16u << 20;
@@ -45,9 +46,9 @@ struct PeerInfo {
   Endpoint address;
   bool relayed = false;
   SecurityMode security = SecurityMode::kLegacy;
-  std::string aead;                     ///< "aes-256-gcm" or "chacha20-poly1305"
-  std::optional<crypto::Key> entity_id; ///< proven, modern sessions only
-  std::optional<Duration> rtt;          ///< smoothed
+  std::string aead;                      ///< "aes-256-gcm" or "chacha20-poly1305"
+  std::optional<crypto::Key> entity_id;  ///< proven, modern sessions only
+  std::optional<Duration> rtt;           ///< smoothed
   std::optional<Duration> rtt_min;
   std::uint64_t bytes_sent = 0, bytes_received = 0;
   std::uint64_t packets_sent = 0, packets_received = 0;
@@ -55,7 +56,7 @@ struct PeerInfo {
   UnixNanos connected_at_ns = 0;
   UnixNanos last_activity_ns = 0;
   std::uint32_t streams = 0;
-  bool alive = true;                    ///< false once the failure detector gave it up
+  bool alive = true;  ///< false once the failure detector gave it up
 };
 
 /// Spec 10 §7.2 and §15.1.
@@ -71,27 +72,27 @@ struct StreamStats {
 /// Everything that was refused or dropped, by cause; monotonic.
 struct NodeCounters {
   std::uint64_t datagrams_received = 0, datagrams_sent = 0, bytes_received = 0, bytes_sent = 0;
-  std::uint64_t dropped_invalid = 0;          ///< no known datagram kind, or malformed
+  std::uint64_t dropped_invalid = 0;  ///< no known datagram kind, or malformed
   std::uint64_t dropped_unknown_session = 0;
-  std::uint64_t dropped_authentication = 0;   ///< AEAD did not verify
+  std::uint64_t dropped_authentication = 0;  ///< AEAD did not verify
   std::uint64_t dropped_replay = 0;
-  std::uint64_t dropped_handshake = 0;        ///< did not decrypt, or not wanted
-  std::uint64_t dropped_rate_limited = 0;     ///< handshakes above the per-source or total rate
+  std::uint64_t dropped_handshake = 0;     ///< did not decrypt, or not wanted
+  std::uint64_t dropped_rate_limited = 0;  ///< handshakes above the per-source or total rate
   std::uint64_t dropped_no_route = 0;
-  std::uint64_t dropped_overflow = 0;         ///< fire-and-forget events a slow reader had no room for
+  std::uint64_t dropped_overflow = 0;  ///< fire-and-forget events a slow reader had no room for
   std::uint64_t forwarded = 0;
   std::uint64_t handshakes_completed = 0;
   std::uint64_t protocol_violations = 0;
 };
 
 struct ConnectOptions {
-  bool routed = false;                    ///< send msg1 behind a routing header (connectVia)
-  std::optional<Duration> timeout;        ///< over all attempts; default attempts × handshake timeout
+  bool routed = false;              ///< send msg1 behind a routing header (connectVia)
+  std::optional<Duration> timeout;  ///< over all attempts; default attempts × handshake timeout
 };
 
-/// Owned and driven by one thread at a time (the runtime's crank lock, or the simulator). Time comes
-/// in with every call. After any call the driver polls `poll_transmit` until it returns false and
-/// rearms its timer from `next_timeout`.
+/// Owned and driven by one thread at a time (the runtime's crank lock, or the simulator). Time
+/// comes in with every call. After any call the driver polls `poll_transmit` until it returns false
+/// and rearms its timer from `next_timeout`.
 class Node {
  public:
   /// `random` and `sink` outlive the node.
@@ -146,13 +147,14 @@ class Node {
   void send(Now now, const session::StreamGate& gate, session::OutboundBatch batch);
   /// Events on stream 0 without window (spec 10 §6.3, `pushTo`): fails when the peer is unknown,
   /// an event is too large or the session's queue is full.
-  Expected<void> send_unwindowed(Now now, NodeId peer, session::OutboundBatch batch, std::size_t largest_event);
+  Expected<void> send_unwindowed(Now now, NodeId peer, session::OutboundBatch batch,
+                                 std::size_t largest_event);
   /// The application took `events` events of `bytes` bytes in all from the stream.
   void consume(Now now, StreamRef ref, std::uint64_t events, std::uint64_t bytes);
 
   std::optional<StreamStats> stream_stats(NodeId peer, StreamId stream) const;
   std::vector<StreamStats> all_stream_stats(NodeId peer) const;
-  const NodeCounters& counters() const;
+  NodeCounters counters() const;
 
  private:
   struct Impl;

@@ -22,7 +22,9 @@ namespace netmesh::mesh {
 std::string hex_id(NodeId id);
 
 struct KeyHash {
-  std::size_t operator()(const crypto::Key& key) const noexcept { return load_le<std::size_t>(key.data()); }
+  std::size_t operator()(const crypto::Key& key) const noexcept {
+    return load_le<std::size_t>(key.data());
+  }
 };
 
 struct Node::Impl {
@@ -42,7 +44,7 @@ struct Node::Impl {
     std::optional<session::InitiatorHandshake> handshake;  ///< empty between attempts
     Bytes datagram;
     unsigned attempt = 0;
-    TimePoint attempt_ends{};     ///< or, between attempts, when the next begins
+    TimePoint attempt_ends{};  ///< or, between attempts, when the next begins
     TimePoint next_send{};
     Duration send_interval{};
     std::optional<TimePoint> gives_up;
@@ -72,13 +74,14 @@ struct Node::Impl {
   void begin_attempt(Now now, PendingConnect& pending);
   void advance_connects(Now now);
   void advance_accepts(Now now);
-  void handle_handshake(Now now, const Endpoint& from, std::optional<wire::RoutingHeader> routing, ByteSpan packet);
-  bool try_as_message2(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing,
-                       ByteSpan message);
-  bool try_as_message1(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing,
-                       ByteSpan packet);
-  bool answer(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing, ByteSpan message,
-              std::uint32_t claimed, std::optional<NodeId> expected);
+  void handle_handshake(Now now, const Endpoint& from, std::optional<wire::RoutingHeader> routing,
+                        ByteSpan packet);
+  bool try_as_message2(Now now, const Endpoint& from,
+                       const std::optional<wire::RoutingHeader>& routing, ByteSpan message);
+  bool try_as_message1(Now now, const Endpoint& from,
+                       const std::optional<wire::RoutingHeader>& routing, ByteSpan packet);
+  bool answer(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing,
+              ByteSpan message, std::uint32_t claimed, std::optional<NodeId> expected);
   void release_held(Now now);
   void fail_connect(std::size_t index, Error error);
   PendingAccept* find_accept(std::uint32_t routing_id_value);
@@ -87,28 +90,36 @@ struct Node::Impl {
 
   // peers.cc
   Link* find_link(NodeId peer) const;
-  std::unique_ptr<Link> make_link(Now now, session::Established established, const Endpoint& address, bool relayed);
-  void install(Now now, std::unique_ptr<Link> link);
-  void promote(Now now, Link& candidate);
+  std::unique_ptr<Link> make_link(Now now, session::Established established,
+                                  const Endpoint& address, bool relayed);
+  void install(std::unique_ptr<Link> link);
+  void confirm(Link& link);
   void remove_link(Link& link, DownReason reason, const std::string& text);
   void destroy_link(std::unique_ptr<Link> link);
   void heartbeat_tick(Now now);
   void advance_shutdown(Now now);
   void finish_closed(Link& link);
   PeerInfo info(const Link& link) const;
-  static StreamStats stats(const session::StreamStatsSnapshot& snapshot);
+  StreamStats stats(const Link& link, const session::StreamStatsSnapshot& snapshot) const;
+  bool unproven(const Link& link, Now now) const;
 
   // dispatch.cc
-  void handle_session_packet(Now now, const Endpoint& from, MutableByteSpan packet, SessionId id, bool routed);
+  void handle_session_packet(Now now, const Endpoint& from, MutableByteSpan packet, SessionId id,
+                             bool routed);
   void handle_routed(Now now, const Endpoint& from, MutableByteSpan datagram);
-  void forward(Now now, const Endpoint& from, const wire::RoutingHeader& header, MutableByteSpan datagram);
+  void forward(Now now, const Endpoint& from, const wire::RoutingHeader& header,
+               MutableByteSpan datagram);
   std::optional<Endpoint> next_hop(NodeId destination) const;
   void queue_raw(const Endpoint& to, Bytes bytes);
   void touch(Link& link);
   void rearm(Link& link);
   bool transmit_link(Now now, Link& link, TransmitBatch& batch, bool& full);
-  bool blocked(const Endpoint& address) const { return !blocked_.empty() && blocked_.contains(address); }
-  bool drain_deadline_passed(Now now) const { return drain_until_ && now.monotonic >= *drain_until_; }
+  bool blocked(const Endpoint& address) const {
+    return !blocked_.empty() && blocked_.contains(address);
+  }
+  bool drain_deadline_passed(Now now) const {
+    return drain_until_ && now.monotonic >= *drain_until_;
+  }
 
   NodeConfig config;
   RandomSource& random;

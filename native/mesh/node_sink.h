@@ -27,8 +27,8 @@ enum class DownReason {
 };
 
 enum class StreamEnd {
-  kFinished,    ///< the peer closed the stream; everything it sent was delivered
-  kSessionGone, ///< the session ended first
+  kFinished,     ///< the peer closed the stream; everything it sent was delivered
+  kSessionGone,  ///< the session ended first
 };
 
 /// Implemented by the runtime (queues for JavaScript) and by the simulator. Calls must not call
@@ -54,7 +54,8 @@ class NodeSink {
 
   /// The sender half of this stream has credit again or was closed; asked for by `want_credit`.
   virtual void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) = 0;
-  /// After `Node::shutdown`: every goodbye is on its way and reliable data was acknowledged or given up.
+  /// After `Node::shutdown`: every goodbye is on its way and reliable data was acknowledged or
+  /// given up.
   virtual void shutdown_done(std::uint64_t unacknowledged_bytes) = 0;
 };
 

@@ -37,7 +37,8 @@ Node::Impl::Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& 
     : config(std::move(node_config)),
       random(random_source),
       sink(node_sink),
-      handshake_context{identity::LocalIdentity::from_seed(config.identity_seed), crypto::SecretKey(config.psk)},
+      handshake_context{identity::LocalIdentity::from_seed(config.identity_seed),
+                        crypto::SecretKey(config.psk)},
       limiter(random_source.u64()) {
   config.heartbeat_interval = std::max(config.heartbeat_interval, kMinHeartbeat);
   handshake_context.allow_legacy = config.allow_legacy_peers;
@@ -65,10 +66,19 @@ Node::~Node() = default;
 
 NodeId Node::node_id() const { return impl_->handshake_context.identity.node_id; }
 const crypto::Key& Node::entity_id() const { return impl_->handshake_context.identity.entity_id(); }
-const crypto::Key& Node::public_key() const { return impl_->handshake_context.identity.noise_static.public_key; }
+const crypto::Key& Node::public_key() const {
+  return impl_->handshake_context.identity.noise_static.public_key;
+}
 std::uint64_t Node::origin_hash() const { return impl_->handshake_context.identity.origin_hash; }
 bool Node::started() const { return impl_->started; }
-const NodeCounters& Node::counters() const { return impl_->counters; }
+
+NodeCounters Node::counters() const {
+  NodeCounters out = impl_->counters;
+  for (const auto& [id, peer] : impl_->peers) {
+    if (peer.active) out.dropped_overflow += peer.active->session->stats().events_dropped;
+  }
+  return out;
+}
 
 void Node::start(Now now) {
   Impl& impl = *impl_;
@@ -86,29 +96,35 @@ Link* Node::Impl::find_link(NodeId peer) const {
   return it == peers.end() ? nullptr : it->second.active.get();
 }
 
-std::unique_ptr<Link> Node::Impl::make_link(Now now, session::Established established, const Endpoint& address,
-                                            bool relayed) {
+std::unique_ptr<Link> Node::Impl::make_link(Now now, session::Established established,
+                                            const Endpoint& address, bool relayed) {
   if (peers.size() >= config.max_peers && !peers.contains(established.peer)) return nullptr;
   if (sessions.contains(established.session_id)) return nullptr;
   auto link = std::make_unique<Link>(established.peer, sink, refs);
   link->address = address;
   link->relayed = relayed;
   link->initiator = established.initiator;
+  link->on_confirmed = [this](Link& confirmed) { confirm(confirmed); };
   link->connected_at_ns = link->last_activity_ns = now.unix_ns;
   link->last_heard = now.monotonic;
   if (established.peer_hello) link->entity_id = established.peer_hello->entity_id;
   const session::PathInfo path{address.is_loopback(), relayed};
-  link->session = established.modern
-                      ? session::make_modern_session(std::move(established), session_config, path, *link, now)
-                      : session::make_legacy_session(std::move(established), session_config, path, *link, now);
+  link->session =
+      established.modern
+          ? session::make_modern_session(std::move(established), session_config, path, *link, now)
+          : session::make_legacy_session(std::move(established), session_config, path, *link, now);
   return link;
 }
 
-void Node::Impl::install(Now, std::unique_ptr<Link> link) {
+void Node::Impl::install(std::unique_ptr<Link> link) {
   Peer& peer = peers[link->peer];
   if (peer.candidate) destroy_link(std::move(peer.candidate));
   if (peer.active) {
-    sink.peer_down(link->peer, DownReason::kReplaced, "a new handshake replaced the session");
+    // The streams end before their peer goes.
+    peer.active->session->abandon();
+    if (peer.active->alive) {
+      sink.peer_down(link->peer, DownReason::kReplaced, "a new handshake replaced the session");
+    }
     destroy_link(std::move(peer.active));
   }
   Link& installed = *link;
@@ -119,17 +135,20 @@ void Node::Impl::install(Now, std::unique_ptr<Link> link) {
   touch(installed);
 }
 
-void Node::Impl::promote(Now now, Link& candidate) {
-  Peer& peer = peers[candidate.peer];
-  if (peer.candidate.get() != &candidate) return;
-  install(now, std::move(peer.candidate));
+/// The initiator of `link` sent its first packet: only now the msg1 is known to be no replay.
+void Node::Impl::confirm(Link& link) {
+  Peer& peer = peers[link.peer];
+  if (peer.candidate.get() == &link) install(std::move(peer.candidate));
+  resolve_waiting(link.peer, link.address);
 }
 
 void Node::Impl::destroy_link(std::unique_ptr<Link> link) {
+  counters.dropped_overflow += link->session->stats().events_dropped;
   auto session = sessions.find(link->session->id());
   if (session != sessions.end() && session->second == link.get()) sessions.erase(session);
   auto ephemeral = by_ephemeral.find(link->initiator_ephemeral);
-  if (ephemeral != by_ephemeral.end() && ephemeral->second == link.get()) by_ephemeral.erase(ephemeral);
+  if (ephemeral != by_ephemeral.end() && ephemeral->second == link.get())
+    by_ephemeral.erase(ephemeral);
   if (link->armed) timers.erase({*link->armed, link->session->id()});
   if (link->queued_to_transmit) std::erase(transmit, link.get());
   if (link->in_batch) std::erase(batch_links, link.get());
@@ -154,7 +173,8 @@ void Node::Impl::remove_link(Link& link, DownReason reason, const std::string& t
     auto candidate = std::move(peer.candidate);
     Link& installed = *candidate;
     peer.active = std::move(candidate);
-    sink.peer_up(id, installed.address, installed.session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
+    sink.peer_up(id, installed.address,
+                 installed.session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
   } else {
     peers.erase(it);
   }
@@ -166,7 +186,8 @@ void Node::Impl::finish_closed(Link& link) {
   if (!closing) return;
   if (!closing->by_peer && link.session->wants_transmit()) return;
   const session::CloseInfo info = *closing;
-  DownReason reason = info.code == session::close_code::kGoodbye ? DownReason::kGoodbye : DownReason::kProtocolViolation;
+  DownReason reason = info.code == session::close_code::kGoodbye ? DownReason::kGoodbye
+                                                                 : DownReason::kProtocolViolation;
   if (shutting_down && !info.by_peer) reason = DownReason::kShutdown;
   remove_link(link, reason, info.reason);
 }
@@ -237,19 +258,33 @@ std::vector<PeerInfo> Node::peers() const {
   for (const auto& [id, peer] : impl_->peers) {
     if (peer.active) out.push_back(impl_->info(*peer.active));
   }
-  std::sort(out.begin(), out.end(), [](const PeerInfo& a, const PeerInfo& b) { return a.node_id < b.node_id; });
+  std::sort(out.begin(), out.end(),
+            [](const PeerInfo& a, const PeerInfo& b) { return a.node_id < b.node_id; });
   return out;
+}
+
+/// A modern initiator speaks at once; one that never does was a replay of somebody's old msg1.
+bool Node::Impl::unproven(const Link& link, Now now) const {
+  return !link.confirmed && link.session->modern() &&
+         now.monotonic - link.last_heard > config.handshake_timeout;
 }
 
 void Node::Impl::heartbeat_tick(Now now) {
   next_heartbeat = now.monotonic + config.heartbeat_interval;
   std::vector<Link*> forgotten;
   for (auto& [id, peer] : peers) {
+    if (peer.candidate && unproven(*peer.candidate, now)) forgotten.push_back(peer.candidate.get());
     if (!peer.active) continue;
     Link& link = *peer.active;
+    if (unproven(link, now)) {
+      forgotten.push_back(&link);
+      continue;
+    }
     const Duration silence = now.monotonic - link.last_heard;
-    const Duration modern_limit = std::max(config.session_timeout, config.heartbeat_interval * kMinSilentHeartbeats);
-    const Duration limit = link.session->modern() ? modern_limit : config.session_timeout * kLegacyTimeouts;
+    const Duration modern_limit =
+        std::max(config.session_timeout, config.heartbeat_interval * kMinSilentHeartbeats);
+    const Duration limit =
+        link.session->modern() ? modern_limit : config.session_timeout * kLegacyTimeouts;
     if (link.alive && silence > limit) {
       link.alive = false;
       sink.peer_down(id, DownReason::kTimeout, "nothing heard from the peer");
@@ -262,17 +297,19 @@ void Node::Impl::heartbeat_tick(Now now) {
     link.session->heartbeat(now);
     touch(link);
   }
-  for (Link* link : forgotten) remove_link(*link, DownReason::kTimeout, "nothing heard from the peer");
+  for (Link* link : forgotten)
+    remove_link(*link, DownReason::kTimeout, "nothing heard from the peer");
 }
 
 // --- streams ---
 
-Expected<std::shared_ptr<session::StreamGate>> Node::open_stream(Now now, NodeId peer,
-                                                                 const session::StreamConfig& config) {
+Expected<std::shared_ptr<session::StreamGate>> Node::open_stream(
+    Now now, NodeId peer, const session::StreamConfig& config) {
   Link* link = impl_->find_link(peer);
   if (link == nullptr || link->session->closing() || impl_->shutting_down) {
-    return fail(ErrorKind::kNotConnected, "open_stream failed: connection error: open_stream: no session for peer " +
-                                              hex_id(peer));
+    return fail(
+        ErrorKind::kNotConnected,
+        "open_stream failed: connection error: open_stream: no session for peer " + hex_id(peer));
   }
   return link->session->open_stream(now, config);
 }
@@ -292,7 +329,8 @@ void Node::send(Now now, const session::StreamGate& gate, session::OutboundBatch
   impl_->touch(*link);
 }
 
-Expected<void> Node::send_unwindowed(Now now, NodeId peer, session::OutboundBatch batch, std::size_t largest_event) {
+Expected<void> Node::send_unwindowed(Now now, NodeId peer, session::OutboundBatch batch,
+                                     std::size_t largest_event) {
   Link* link = impl_->find_link(peer);
   if (link == nullptr || link->session->closing()) {
     return fail(ErrorKind::kNotConnected, "connection error: no session for node " + hex_id(peer));
@@ -310,8 +348,10 @@ void Node::consume(Now now, StreamRef ref, std::uint64_t events, std::uint64_t b
   impl_->touch(*entry->link);
 }
 
-StreamStats Node::Impl::stats(const session::StreamStatsSnapshot& snapshot) {
+StreamStats Node::Impl::stats(const Link& link,
+                              const session::StreamStatsSnapshot& snapshot) const {
   StreamStats out;
+  out.inbound_pending = refs.outstanding(link, snapshot.stream_id);
   out.stream_id = snapshot.stream_id;
   out.tx_seq = snapshot.tx_seq;
   out.rx_seq = snapshot.rx_seq;
@@ -329,15 +369,17 @@ std::optional<StreamStats> Node::stream_stats(NodeId peer, StreamId stream) cons
   if (link == nullptr) return std::nullopt;
   const auto snapshot = link->session->stream_stats(stream);
   if (!snapshot) return std::nullopt;
-  return Impl::stats(*snapshot);
+  return impl_->stats(*link, *snapshot);
 }
 
 std::vector<StreamStats> Node::all_stream_stats(NodeId peer) const {
   std::vector<StreamStats> out;
   if (Link* link = impl_->find_link(peer)) {
-    for (const auto& snapshot : link->session->all_stream_stats()) out.push_back(Impl::stats(snapshot));
+    for (const auto& snapshot : link->session->all_stream_stats())
+      out.push_back(impl_->stats(*link, snapshot));
   }
-  std::sort(out.begin(), out.end(), [](const StreamStats& a, const StreamStats& b) { return a.stream_id < b.stream_id; });
+  std::sort(out.begin(), out.end(),
+            [](const StreamStats& a, const StreamStats& b) { return a.stream_id < b.stream_id; });
   return out;
 }
 
@@ -350,7 +392,8 @@ void Node::shutdown(Now now, Duration drain) {
   impl.drain_until_ = now.monotonic + drain;
   impl.held.clear();
   while (!impl.connects.empty()) {
-    impl.fail_connect(impl.connects.size() - 1, Error{ErrorKind::kShutDown, "adapter is shut down"});
+    impl.fail_connect(impl.connects.size() - 1,
+                      Error{ErrorKind::kShutDown, "adapter is shut down"});
   }
   for (const auto& accept : impl.accepts) {
     impl.sink.accept_done(accept.request, fail(ErrorKind::kShutDown, "adapter is shut down"));

@@ -31,7 +31,8 @@ class TransmitBatch {
   }
   /// The first `length` bytes of the room just handed out are a datagram to `to`.
   void commit(const Endpoint& to, std::size_t length) {
-    datagrams_.push_back({to, static_cast<std::uint32_t>(used_), static_cast<std::uint32_t>(length)});
+    datagrams_.push_back(
+        {to, static_cast<std::uint32_t>(used_), static_cast<std::uint32_t>(length)});
     used_ += length;
   }
 

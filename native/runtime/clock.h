@@ -9,7 +9,8 @@ namespace netmesh::runtime {
 
 /// Monotonic time as the machines count it: nanoseconds of CLOCK_MONOTONIC.
 inline TimePoint monotonic_now() {
-  return TimePoint(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+  return TimePoint(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
 }
 
 inline Now read_clocks() {

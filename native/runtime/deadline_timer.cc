@@ -44,7 +44,8 @@ int DeadlineTimer::open(uv_loop_t* loop) {
     // Reading makes it silent until it is set again; how often it fired is of no interest.
     std::uint64_t expirations = 0;
     const auto* self = static_cast<DeadlineTimer*>(poll->data);
-    [[maybe_unused]] const ssize_t bytes = ::read(self->descriptor_, &expirations, sizeof(expirations));
+    [[maybe_unused]] const ssize_t bytes =
+        ::read(self->descriptor_, &expirations, sizeof(expirations));
   });
 }
 
@@ -75,7 +76,8 @@ void DeadlineTimer::before_run() {
   const Duration left = std::max(TimePoint(Duration(wanted)) - monotonic_now(), Duration::zero());
   const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
   uv_update_time(timer_.loop);
-  uv_timer_start(&timer_, [](uv_timer_t*) {}, static_cast<std::uint64_t>(milliseconds), 0);
+  uv_timer_start(
+      &timer_, [](uv_timer_t*) {}, static_cast<std::uint64_t>(milliseconds), 0);
 }
 
 #endif

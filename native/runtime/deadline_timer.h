@@ -1,17 +1,17 @@
 #pragma once
 // One timer of sub-millisecond resolution in a libuv loop, which any thread may set.
 
-#include <optional>
-
 #include <uv.h>
+
+#include <optional>
 
 #include "base/time.h"
 
 namespace netmesh::runtime {
 
 /// Ends a run of the loop when its deadline comes. libuv's own timers count milliseconds and belong
-/// to the loop's thread; on Linux this is a timerfd that the loop watches, so that any thread sets it
-/// with one system call. Elsewhere it is a libuv timer, set when the loop runs next.
+/// to the loop's thread; on Linux this is a timerfd that the loop watches, so that any thread sets
+/// it with one system call. Elsewhere it is a libuv timer, set when the loop runs next.
 class DeadlineTimer {
  public:
   DeadlineTimer() = default;
@@ -24,8 +24,9 @@ class DeadlineTimer {
   /// Loop thread. The timer lives until the loop has run its closing callbacks.
   void close();
 
-  /// Any thread, one at a time (the crank lock). True when the loop must be woken for it. A deadline
-  /// later than the one set costs nothing: the loop turns once for the old one and is armed anew.
+  /// Any thread, one at a time (the crank lock). True when the loop must be woken for it. A
+  /// deadline later than the one set costs nothing: the loop turns once for the old one and is
+  /// armed anew.
   [[nodiscard]] bool arm(TimePoint now, std::optional<TimePoint> deadline);
 
   /// Loop thread, before the loop runs.

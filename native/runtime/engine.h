@@ -19,8 +19,8 @@
 
 namespace netmesh::runtime {
 
-/// Outlived by no thread of its own: `stop` joins it. After `stop` every call is still safe and does
-/// nothing, because stream handles may be used later than their node.
+/// Stream handles may be used later than their node: after `stop` the engine is an empty shell
+/// whose calls do nothing.
 class Engine final : private ReactorClient {
  public:
   static Expected<std::shared_ptr<Engine>> create(NodeSetup setup, std::function<void()> on_ready);
@@ -34,6 +34,13 @@ class Engine final : private ReactorClient {
   bool send(std::shared_ptr<const session::StreamGate> gate, session::OutboundBatch batch);
   void consume(const ConsumedEntry* entries, std::size_t count);
   Drained drain();
+  /// Readable when the application's thread should call `application_turn`; negative where the I/O
+  /// thread always does the receiving. Before `stop`.
+  int application_descriptor() const { return readiness_->application_descriptor(); }
+  /// The application's loop watches that descriptor, so the socket may be lent to it.
+  void allow_lending() { lending_allowed_ = true; }
+  /// Receives and answers what the lent socket has.
+  void application_turn();
 
   /// Runs `call(machine)` with the crank at rest; nothing happens after `stop`.
   template <typename Call>
@@ -60,11 +67,12 @@ class Engine final : private ReactorClient {
   /// Joins the thread, closes the socket and frees the machine. Any number of times.
   void stop();
 
-  const Endpoint& local() const { return socket_->local(); }
+  /// Before `stop`.
   const UdpSocket& socket() const { return *socket_; }
 
  private:
-  /// Holds the crank for the application: the I/O thread lets waiting callers in between its batches.
+  /// Holds the crank for the application: the I/O thread lets waiting callers in between its
+  /// batches.
   class Control {
    public:
     explicit Control(const Engine& engine);
@@ -73,7 +81,8 @@ class Engine final : private ReactorClient {
     std::unique_lock<std::mutex> lock_;
   };
 
-  Engine(NodeSetup setup, std::unique_ptr<UdpSocket> socket, std::function<void()> on_ready);
+  Engine(NodeSetup setup, std::unique_ptr<UdpSocket> socket, std::unique_ptr<Readiness> readiness,
+         std::function<void()> on_ready);
 
   // ReactorClient, on the I/O thread.
   Turn turn(bool readable) override;
@@ -87,27 +96,35 @@ class Engine final : private ReactorClient {
   void apply_outbox(Now now);
   void handle_datagrams(Now now, const UdpSocket::Received& received);
   bool finish(Now now);
+  void handle_timeout_if_due(Now now);
+  void watch_loan(Now now);
   bool transmit(Now now);
   bool flush();
 
   crypto::SystemRandom random_;
   Inbox inbox_;
   Outbox outbox_;
-  const std::unique_ptr<UdpSocket> socket_;
-  std::unique_ptr<Reactor> reactor_;
+  std::unique_ptr<UdpSocket> socket_;     ///< gone after `stop`
+  std::unique_ptr<Readiness> readiness_;  ///< switched under the crank lock; gone after `stop`
+  std::unique_ptr<Reactor> reactor_;      ///< gone after `stop`
   std::atomic<bool> accepts_work_{true};
 
   mutable std::mutex crank_;
   mutable std::atomic<int> waiting_{0};  ///< application threads that want the crank
 
-  // Guarded by crank_.
+  // Guarded by crank_; gone after `stop`.
+  std::unique_ptr<mesh::TransmitBatch> batch_;
   std::unique_ptr<mesh::Node> machine_;
   Outbox::Work work_;
-  mesh::TransmitBatch batch_;
-  std::size_t unsent_from_ = 0;  ///< datagrams of `batch_` before it are gone
-  bool blocked_ = false;         ///< the kernel's buffer was full
+  std::size_t unsent_from_ = 0;    ///< datagrams of `batch_` before it are gone
+  bool blocked_ = false;           ///< the kernel's buffer was full
+  std::size_t applied_bytes_ = 0;  ///< of events, by the last `apply_outbox`
+  TimePoint lent_until_{};         ///< while the socket is lent: when the I/O thread takes it back
 
   // Application thread.
+  bool lending_allowed_ = false;
+  bool answers_ = false;  ///< the last send came after a drain
+  Bytes application_buffer_;
   bool drained_since_send_ = false;
   bool sent_to_busy_thread_ = false;
   TimePoint last_send_{};

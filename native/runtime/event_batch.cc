@@ -4,7 +4,8 @@
 
 namespace netmesh::runtime {
 
-session::OutboundBatch make_batch(const EventView* events, std::size_t count, const session::BatchCost& cost) {
+session::OutboundBatch make_batch(const EventView* events, std::size_t count,
+                                  const session::BatchCost& cost) {
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) bytes += wire::kEventFrameHeaderBytes + events[i].length;
 

@@ -42,8 +42,10 @@ void Inbox::connect_done(mesh::RequestId request, Expected<void> result) {
 void Inbox::accept_done(mesh::RequestId request, Expected<Endpoint> result) {
   ControlEvent& event = add_event(ControlEvent::Kind::kAcceptDone);
   event.request = request;
-  if (result) event.text = result->to_string();
-  else event.error = std::move(result.error());
+  if (result)
+    event.text = result->to_string();
+  else
+    event.error = std::move(result.error());
 }
 
 void Inbox::peer_up(NodeId peer, const Endpoint& address, mesh::SecurityMode mode) {
@@ -94,20 +96,17 @@ DeliveryBlock& Inbox::block_for(std::size_t bytes) {
   return blocks.emplace_back(DeliveryBlock{Slab(capacity), {}});
 }
 
-void Inbox::deliver(mesh::StreamRef ref, std::uint64_t sequence, std::uint32_t index, ByteSpan first,
-                    ByteSpan second) {
+void Inbox::deliver(mesh::StreamRef ref, std::uint64_t sequence, std::uint32_t index,
+                    ByteSpan first, ByteSpan second) {
   const std::size_t length = first.size() + second.size();
   DeliveryBlock& block = block_for(length);
   const auto offset = static_cast<std::uint32_t>(block.bytes.size());
   std::byte* at = block.bytes.extend(length);
   if (!first.empty()) std::memcpy(at, first.data(), first.size());
   if (!second.empty()) std::memcpy(at + first.size(), second.data(), second.size());
-  const std::uint32_t words[DeliveryBlock::kMetaWords] = {offset,
-                                                          static_cast<std::uint32_t>(length),
-                                                          ref,
-                                                          index,
-                                                          static_cast<std::uint32_t>(sequence),
-                                                          static_cast<std::uint32_t>(sequence >> 32)};
+  const std::uint32_t words[DeliveryBlock::kMetaWords] = {
+      offset, static_cast<std::uint32_t>(length),   ref,
+      index,  static_cast<std::uint32_t>(sequence), static_cast<std::uint32_t>(sequence >> 32)};
   block.meta.insert(block.meta.end(), std::begin(words), std::end(words));
   ++written_messages_;
 }
@@ -129,7 +128,8 @@ void Inbox::append_to_ready() {
       }
       const std::size_t words = into.meta.size();
       into.meta.insert(into.meta.end(), from.meta.begin(), from.meta.end());
-      for (std::size_t i = words; i < into.meta.size(); i += DeliveryBlock::kMetaWords) into.meta[i] += shift;
+      for (std::size_t i = words; i < into.meta.size(); i += DeliveryBlock::kMetaWords)
+        into.meta[i] += shift;
       ++blocks;
     }
   }
@@ -142,8 +142,10 @@ void Inbox::publish() {
   {
     const std::lock_guard lock(mutex_);
     was_empty = ready_.events.empty() && ready_.blocks.empty();
-    if (was_empty) std::swap(ready_, written_);
-    else append_to_ready();
+    if (was_empty)
+      std::swap(ready_, written_);
+    else
+      append_to_ready();
     ready_messages_ += written_messages_;
     application_busy_.store(!was_empty, std::memory_order_relaxed);
   }

@@ -53,7 +53,8 @@ class Inbox final : public mesh::NodeSink {
   std::mutex mutex_;
   Drained ready_;
   std::uint32_t ready_messages_ = 0;
-  /// Whether `ready_` was filled when last seen: then the application is busy and blocks will fill up.
+  /// Whether `ready_` was filled when last seen: then the application is busy and blocks will fill
+  /// up.
   std::atomic<bool> application_busy_{false};
 };
 

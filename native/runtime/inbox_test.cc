@@ -1,8 +1,8 @@
 #include "runtime/inbox.h"
 
-#include <string>
-
 #include <gtest/gtest.h>
+
+#include <string>
 
 namespace netmesh::runtime {
 namespace {
@@ -30,7 +30,8 @@ std::vector<Message> messages_of(const Drained& drained) {
   return out;
 }
 
-void deliver(Inbox& inbox, std::string_view first, std::string_view second = {}, std::uint64_t sequence = 0) {
+void deliver(Inbox& inbox, std::string_view first, std::string_view second = {},
+             std::uint64_t sequence = 0) {
   inbox.deliver(7, sequence, 3, as_byte_span(first), as_byte_span(second));
 }
 
@@ -78,7 +79,8 @@ TEST_F(InboxTest, messages_of_many_sizes_keep_their_order_across_blocks_and_batc
   for (std::size_t i = 0; i < 3000; ++i) {
     std::string text = std::to_string(i);
     text.resize(1 + (i * 7919) % (i % 100 == 0 ? 200'000 : 900), 'x');
-    deliver(inbox, std::string_view(text).substr(0, text.size() / 2), std::string_view(text).substr(text.size() / 2), i);
+    deliver(inbox, std::string_view(text).substr(0, text.size() / 2),
+            std::string_view(text).substr(text.size() / 2), i);
     sent.push_back(std::move(text));
     if (i % 3 == 0) inbox.publish();
   }

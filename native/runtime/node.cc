@@ -14,7 +14,9 @@
 namespace netmesh::runtime {
 namespace {
 
-tl::unexpected<Error> shut_down() { return fail(ErrorKind::kShutDown, "MeshNode has been shut down"); }
+tl::unexpected<Error> shut_down() {
+  return fail(ErrorKind::kShutDown, "MeshNode has been shut down");
+}
 
 Expected<Endpoint> parse_address(std::string_view address, const char* what) {
   const auto endpoint = Endpoint::parse(address);
@@ -33,7 +35,9 @@ Expected<Endpoint> parse_destination(std::string_view address, const char* what)
   return endpoint;
 }
 
-double to_milliseconds(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+double to_milliseconds(Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
 
 PeerInfo to_peer_info(const mesh::PeerInfo& peer) {
   PeerInfo out;
@@ -130,17 +134,20 @@ struct Node::Impl {
     for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, events[i].length);
     if (largest > max_message_bytes) {
       return fail(ErrorKind::kTooLarge, "send failed: event of " + std::to_string(largest) +
-                                            " bytes exceeds the limit of " + std::to_string(max_message_bytes) +
-                                            " bytes");
+                                            " bytes exceeds the limit of " +
+                                            std::to_string(max_message_bytes) + " bytes");
     }
     session::OutboundBatch batch = make_batch(events, count, cost_of(events, count));
     batch.windowed = false;
     Expected<void> result = shut_down();
     engine->command([&](mesh::Node& machine, Now now) {
       const std::optional<NodeId> peer = find_peer(machine);
-      if (!peer) result = fail(ErrorKind::kNotConnected, "send failed: connection error: unknown peer");
-      else if (count == 0) result = {};
-      else result = machine.send_unwindowed(now, *peer, std::move(batch), largest);
+      if (!peer)
+        result = fail(ErrorKind::kNotConnected, "send failed: connection error: unknown peer");
+      else if (count == 0)
+        result = {};
+      else
+        result = machine.send_unwindowed(now, *peer, std::move(batch), largest);
     });
     return result;
   }
@@ -170,7 +177,7 @@ Node::~Node() { impl_->engine->stop(); }
 std::uint64_t Node::node_id() const { return impl_->node_id.value; }
 Bytes Node::entity_id() const { return {impl_->entity_id.begin(), impl_->entity_id.end()}; }
 Bytes Node::public_key() const { return {impl_->public_key.begin(), impl_->public_key.end()}; }
-std::string Node::local_address() const { return impl_->engine->local().to_string(); }
+std::string Node::local_address() const { return impl_->engine->socket().local().to_string(); }
 
 void Node::start() {
   impl_->engine->command([](mesh::Node& machine, Now now) { machine.start(now); });
@@ -182,7 +189,8 @@ bool Node::started() const {
   return started;
 }
 
-Expected<std::uint32_t> Node::connect(std::string_view address, ByteSpan public_key32, std::uint64_t peer, bool routed,
+Expected<std::uint32_t> Node::connect(std::string_view address, ByteSpan public_key32,
+                                      std::uint64_t peer, bool routed,
                                       std::optional<double> timeout_ms) {
   const auto endpoint = parse_destination(address, "invalid peer address");
   if (!endpoint) return tl::unexpected<Error>(endpoint.error());
@@ -209,7 +217,8 @@ Expected<std::uint32_t> Node::connect(std::string_view address, ByteSpan public_
 Expected<std::uint32_t> Node::accept(std::uint64_t peer) {
   if (!impl_->engine->accepts_work()) return shut_down();
   Expected<std::uint32_t> request = shut_down();
-  impl_->engine->command([&](mesh::Node& machine, Now now) { request = machine.accept(now, NodeId(peer)); });
+  impl_->engine->command(
+      [&](mesh::Node& machine, Now now) { request = machine.accept(now, NodeId(peer)); });
   return request;
 }
 
@@ -218,25 +227,29 @@ void Node::cancel(std::uint32_t request) {
 }
 
 void Node::disconnect(std::uint64_t peer) {
-  impl_->engine->command([&](mesh::Node& machine, Now now) { machine.disconnect(now, NodeId(peer)); });
+  impl_->engine->command(
+      [&](mesh::Node& machine, Now now) { machine.disconnect(now, NodeId(peer)); });
 }
 
 Expected<void> Node::add_route(std::uint64_t destination, std::string_view next_hop) {
   const auto endpoint = parse_destination(next_hop, "invalid address");
   if (!endpoint) return tl::unexpected<Error>(endpoint.error());
-  impl_->engine->command(
-      [&](mesh::Node& machine, Now now) { machine.add_route(now, NodeId(destination), *endpoint); });
+  impl_->engine->command([&](mesh::Node& machine, Now now) {
+    machine.add_route(now, NodeId(destination), *endpoint);
+  });
   return {};
 }
 
 void Node::remove_route(std::uint64_t destination) {
-  impl_->engine->command([&](mesh::Node& machine, Now) { machine.remove_route(NodeId(destination)); });
+  impl_->engine->command(
+      [&](mesh::Node& machine, Now) { machine.remove_route(NodeId(destination)); });
 }
 
 Expected<void> Node::set_blocked(std::string_view address, bool blocked) {
   const auto endpoint = parse_address(address, "invalid address");
   if (!endpoint) return tl::unexpected<Error>(endpoint.error());
-  impl_->engine->command([&](mesh::Node& machine, Now) { machine.set_blocked(*endpoint, blocked); });
+  impl_->engine->command(
+      [&](mesh::Node& machine, Now) { machine.set_blocked(*endpoint, blocked); });
   return {};
 }
 
@@ -254,8 +267,9 @@ std::vector<PeerInfo> Node::peers() const {
   return out;
 }
 
-Expected<std::unique_ptr<Stream>> Node::open_stream(std::uint64_t peer, std::uint64_t stream_id, bool reliable,
-                                                    std::uint32_t window_bytes, std::uint32_t fairness_weight) {
+Expected<std::unique_ptr<Stream>> Node::open_stream(std::uint64_t peer, std::uint64_t stream_id,
+                                                    bool reliable, std::uint32_t window_bytes,
+                                                    std::uint32_t fairness_weight) {
   if (!impl_->engine->accepts_work()) return shut_down();
   const session::StreamConfig config{StreamId(stream_id), reliable, window_bytes, fairness_weight};
   Expected<std::shared_ptr<session::StreamGate>> gate = shut_down();
@@ -267,31 +281,37 @@ Expected<std::unique_ptr<Stream>> Node::open_stream(std::uint64_t peer, std::uin
 }
 
 void Node::close_stream(std::uint64_t peer, std::uint64_t stream_id) {
-  impl_->engine->command(
-      [&](mesh::Node& machine, Now now) { machine.close_stream(now, NodeId(peer), StreamId(stream_id)); });
+  impl_->engine->command([&](mesh::Node& machine, Now now) {
+    machine.close_stream(now, NodeId(peer), StreamId(stream_id));
+  });
 }
 
-Expected<void> Node::send_to_address(std::string_view address, const EventView* events, std::size_t count) {
+Expected<void> Node::send_to_address(std::string_view address, const EventView* events,
+                                     std::size_t count) {
   const auto endpoint = parse_destination(address, "invalid address");
   if (!endpoint) return tl::unexpected<Error>(endpoint.error());
-  return impl_->send_unwindowed(events, count, [&](const mesh::Node& machine) { return machine.peer_at(*endpoint); });
+  return impl_->send_unwindowed(
+      events, count, [&](const mesh::Node& machine) { return machine.peer_at(*endpoint); });
 }
 
 Expected<void> Node::send_to_peer(std::uint64_t peer, const EventView* events, std::size_t count) {
-  return impl_->send_unwindowed(events, count, [&](const mesh::Node&) { return std::optional(NodeId(peer)); });
+  return impl_->send_unwindowed(events, count,
+                                [&](const mesh::Node&) { return std::optional(NodeId(peer)); });
 }
 
 std::optional<StreamStats> Node::stream_stats(std::uint64_t peer, std::uint64_t stream_id) const {
   std::optional<mesh::StreamStats> stats;
-  impl_->engine->inspect(
-      [&](const mesh::Node& machine) { stats = machine.stream_stats(NodeId(peer), StreamId(stream_id)); });
+  impl_->engine->inspect([&](const mesh::Node& machine) {
+    stats = machine.stream_stats(NodeId(peer), StreamId(stream_id));
+  });
   if (!stats) return std::nullopt;
   return to_stream_stats(*stats);
 }
 
 std::vector<StreamStats> Node::all_stream_stats(std::uint64_t peer) const {
   std::vector<mesh::StreamStats> stats;
-  impl_->engine->inspect([&](const mesh::Node& machine) { stats = machine.all_stream_stats(NodeId(peer)); });
+  impl_->engine->inspect(
+      [&](const mesh::Node& machine) { stats = machine.all_stream_stats(NodeId(peer)); });
   std::vector<StreamStats> out(stats.size());
   std::transform(stats.begin(), stats.end(), out.begin(), to_stream_stats);
   return out;
@@ -308,12 +328,23 @@ std::vector<Counter> Node::counters() const {
 
 Drained Node::drain() { return impl_->engine->drain(); }
 
-void Node::consume(const ConsumedEntry* entries, std::size_t count) { impl_->engine->consume(entries, count); }
+int Node::conversation_descriptor() {
+  impl_->engine->allow_lending();
+  return impl_->engine->application_descriptor();
+}
+
+void Node::receive() { impl_->engine->application_turn(); }
+
+void Node::consume(const ConsumedEntry* entries, std::size_t count) {
+  impl_->engine->consume(entries, count);
+}
 
 void Node::shutdown(double drain_ms) {
   impl_->engine->refuse_work();
   const auto drain = to_duration("drainMs", drain_ms, Duration::zero());
-  impl_->engine->command([&](mesh::Node& machine, Now now) { machine.shutdown(now, drain.value_or(Duration::zero())); });
+  impl_->engine->command([&](mesh::Node& machine, Now now) {
+    machine.shutdown(now, drain.value_or(Duration::zero()));
+  });
 }
 
 PlatformInfo platform_info() {
@@ -326,7 +357,8 @@ KeyPair generate_key_pair() {
   crypto::SystemRandom random;
   const crypto::X25519KeyPair pair = crypto::X25519KeyPair::generate(random);
   const ByteSpan secret = pair.secret.bytes();
-  return {Bytes(pair.public_key.begin(), pair.public_key.end()), Bytes(secret.begin(), secret.end())};
+  return {Bytes(pair.public_key.begin(), pair.public_key.end()),
+          Bytes(secret.begin(), secret.end())};
 }
 
 }  // namespace netmesh::runtime

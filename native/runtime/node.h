@@ -1,6 +1,7 @@
 #pragma once
 // A node running for real: one UDP socket, one I/O thread that turns the machine's crank, and the
-// queues through which an application thread sends and receives. The only header that binding/ needs.
+// queues through which an application thread sends and receives. The only header that binding/
+// needs.
 
 #include <cstdint>
 #include <functional>
@@ -32,7 +33,7 @@ struct NodeOptions {
   std::uint64_t max_queued_bytes = 64u << 20;
   std::uint32_t max_peers = 65'536;
   std::uint32_t socket_buffer_bytes = 4u << 20;  ///< asked of the kernel, both directions
-  bool offload = true;                            ///< GSO/GRO where the kernel has it
+  bool offload = true;                           ///< GSO/GRO where the kernel has it
 };
 
 struct PeerInfo {
@@ -68,19 +69,26 @@ struct Counter {
 /// Something that happened, in order with the messages: `at` messages of the same drain precede it.
 struct ControlEvent {
   enum class Kind : std::uint8_t {
-    kConnectDone, kAcceptDone, kPeerUp, kPeerDown, kStreamOpened, kStreamFinished, kCreditAvailable, kShutdownDone
+    kConnectDone,
+    kAcceptDone,
+    kPeerUp,
+    kPeerDown,
+    kStreamOpened,
+    kStreamFinished,
+    kCreditAvailable,
+    kShutdownDone
   };
   Kind kind;
   std::uint32_t at = 0;
-  std::uint32_t request = 0;        ///< connect/accept: request id
-  std::uint32_t stream_ref = 0;     ///< stream events
+  std::uint32_t request = 0;     ///< connect/accept: request id
+  std::uint32_t stream_ref = 0;  ///< stream events
   std::uint64_t peer = 0;
   std::uint64_t stream_id = 0;
-  std::uint64_t epoch = 0;          ///< credit: which opening of the stream
-  bool flag = false;                ///< stream opened: reliable; finished: by FIN; peer up: modern
-  std::optional<Error> error;       ///< connect/accept: set when it failed
-  std::string text;                 ///< address, or reason
-  std::uint64_t count = 0;          ///< shutdown: unacknowledged bytes
+  std::uint64_t epoch = 0;     ///< credit: which opening of the stream
+  bool flag = false;           ///< stream opened: reliable; finished: by FIN; peer up: modern
+  std::optional<Error> error;  ///< connect/accept: set when it failed
+  std::string text;            ///< address, or reason
+  std::uint64_t count = 0;     ///< shutdown: unacknowledged bytes
 };
 
 /// Received events in one block. `meta` holds kMetaWords words per event: offset, length, stream
@@ -109,7 +117,8 @@ struct EventView {
 
 class Node;
 
-/// The sending half of an open stream. Used by the thread that opened it; safe after the node is gone.
+/// The sending half of an open stream. Used by the thread that opened it; safe after the node is
+/// gone.
 class Stream {
  public:
   ~Stream();
@@ -148,7 +157,8 @@ class Node {
  public:
   /// Binds the socket and starts the I/O thread. `on_ready` is called from the I/O thread when
   /// `drain` turns from empty to non-empty; it must only signal.
-  static Expected<std::unique_ptr<Node>> create(NodeOptions options, std::function<void()> on_ready);
+  static Expected<std::unique_ptr<Node>> create(NodeOptions options,
+                                                std::function<void()> on_ready);
   ~Node();
 
   std::uint64_t node_id() const;
@@ -158,7 +168,8 @@ class Node {
 
   void start();
   bool started() const;
-  Expected<std::uint32_t> connect(std::string_view address, ByteSpan public_key32, std::uint64_t peer, bool routed,
+  Expected<std::uint32_t> connect(std::string_view address, ByteSpan public_key32,
+                                  std::uint64_t peer, bool routed,
                                   std::optional<double> timeout_ms);
   Expected<std::uint32_t> accept(std::uint64_t peer);
   void cancel(std::uint32_t request);
@@ -169,10 +180,12 @@ class Node {
 
   std::size_t peer_count() const;
   std::vector<PeerInfo> peers() const;
-  Expected<std::unique_ptr<Stream>> open_stream(std::uint64_t peer, std::uint64_t stream_id, bool reliable,
-                                                std::uint32_t window_bytes, std::uint32_t fairness_weight);
+  Expected<std::unique_ptr<Stream>> open_stream(std::uint64_t peer, std::uint64_t stream_id,
+                                                bool reliable, std::uint32_t window_bytes,
+                                                std::uint32_t fairness_weight);
   void close_stream(std::uint64_t peer, std::uint64_t stream_id);
-  Expected<void> send_to_address(std::string_view address, const EventView* events, std::size_t count);
+  Expected<void> send_to_address(std::string_view address, const EventView* events,
+                                 std::size_t count);
   Expected<void> send_to_peer(std::uint64_t peer, const EventView* events, std::size_t count);
   std::optional<StreamStats> stream_stats(std::uint64_t peer, std::uint64_t stream_id) const;
   std::vector<StreamStats> all_stream_stats(std::uint64_t peer) const;
@@ -180,6 +193,12 @@ class Node {
 
   /// Everything that happened since the last call.
   Drained drain();
+  /// A descriptor that the application's loop may watch for readability, calling `receive` then: in
+  /// a conversation of small messages the socket itself wakes the application, which saves a thread
+  /// switch. Negative where the system cannot. Watching ends before the node does.
+  int conversation_descriptor();
+  /// Receives and answers what is there, in the calling thread.
+  void receive();
   void consume(const ConsumedEntry* entries, std::size_t count);
 
   /// Starts the orderly end: kShutdownDone follows within `drain_ms` and a little.

@@ -24,18 +24,24 @@ constexpr std::uint64_t kLargestWindowBytes = std::uint64_t{1} << 40;
 constexpr std::uint32_t kLargestMessageBytes = 1u << 30;
 constexpr std::uint32_t kLeastSocketBufferBytes = 4096;
 
-tl::unexpected<Error> invalid(std::string text) { return fail(ErrorKind::kInvalidArgument, std::move(text)); }
+tl::unexpected<Error> invalid(std::string text) {
+  return fail(ErrorKind::kInvalidArgument, std::move(text));
+}
 
+/// As JavaScript prints it.
 std::string number_text(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
   char text[32];
   std::snprintf(text, sizeof(text), "%.15g", value);
   return text;
 }
 
-Expected<void> check_range(const char* name, std::uint64_t value, std::uint64_t least, std::uint64_t most) {
+Expected<void> check_range(const char* name, std::uint64_t value, std::uint64_t least,
+                           std::uint64_t most) {
   if (value >= least && value <= most) return {};
-  return invalid(std::string(name) + " must be in [" + std::to_string(least) + ", " + std::to_string(most) +
-                 "]; got " + std::to_string(value));
+  return invalid(std::string(name) + " must be in [" + std::to_string(least) + ", " +
+                 std::to_string(most) + "]; got " + std::to_string(value));
 }
 
 Expected<std::uint8_t> check_aead(const std::string& name) {
@@ -47,7 +53,8 @@ Expected<std::uint8_t> check_aead(const std::string& name) {
     if (crypto::aes256gcm_available()) return kAes;
     return invalid("aead \"aes-256-gcm\" is not available on this processor");
   }
-  return invalid("unknown aead \"" + name + "\"; expected \"auto\", \"aes-256-gcm\" or \"chacha20-poly1305\"");
+  return invalid("unknown aead \"" + name +
+                 "\"; expected \"auto\", \"aes-256-gcm\" or \"chacha20-poly1305\"");
 }
 
 }  // namespace
@@ -58,7 +65,8 @@ Expected<Duration> to_duration(const char* name, double milliseconds, Duration l
                    number_text(milliseconds));
   }
   const double cut = std::min(milliseconds, kLongestMilliseconds);
-  return std::max(std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(cut)), least);
+  return std::max(
+      std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(cut)), least);
 }
 
 Expected<NodeSetup> check_options(NodeOptions& options) {
@@ -71,7 +79,8 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
   setup.udp.kernel_buffer_bytes = std::max(options.socket_buffer_bytes, kLeastSocketBufferBytes);
 
   mesh::NodeConfig& machine = setup.machine;
-  if (options.psk.size() != machine.psk.size()) return invalid("PSK must be 32 bytes (64 hex chars)");
+  if (options.psk.size() != machine.psk.size())
+    return invalid("PSK must be 32 bytes (64 hex chars)");
   std::copy(options.psk.begin(), options.psk.end(), machine.psk.begin());
   crypto::wipe(options.psk);
 
@@ -79,7 +88,8 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
     machine.identity_seed.resize(crypto::kKeyBytes);
     crypto::SystemRandom().fill(machine.identity_seed);
   } else if (options.identity_seed.size() != crypto::kKeyBytes) {
-    return invalid("identity_seed must be 32 bytes, got " + std::to_string(options.identity_seed.size()));
+    return invalid("identity_seed must be 32 bytes, got " +
+                   std::to_string(options.identity_seed.size()));
   } else {
     machine.identity_seed = options.identity_seed;
     crypto::wipe(options.identity_seed);
@@ -91,9 +101,11 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
     Duration least;
     Duration& result;
   } times[] = {
-      {"heartbeatIntervalMs", options.heartbeat_interval_ms, kLeastHeartbeatInterval, machine.heartbeat_interval},
+      {"heartbeatIntervalMs", options.heartbeat_interval_ms, kLeastHeartbeatInterval,
+       machine.heartbeat_interval},
       {"sessionTimeoutMs", options.session_timeout_ms, kLeastTimeout, machine.session_timeout},
-      {"handshakeTimeoutMs", options.handshake_timeout_ms, kLeastTimeout, machine.handshake_timeout},
+      {"handshakeTimeoutMs", options.handshake_timeout_ms, kLeastTimeout,
+       machine.handshake_timeout},
   };
   for (const auto& time : times) {
     const auto duration = to_duration(time.name, time.milliseconds, time.least);
@@ -109,8 +121,10 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
     const char* name;
     std::uint64_t value, least, most;
   } sizes[] = {
-      {"streamReceiveWindow", options.stream_receive_window, kLeastWindowBytes, kLargestWindowBytes},
-      {"sessionReceiveWindow", options.session_receive_window, kLeastWindowBytes, kLargestWindowBytes},
+      {"streamReceiveWindow", options.stream_receive_window, kLeastWindowBytes,
+       kLargestWindowBytes},
+      {"sessionReceiveWindow", options.session_receive_window, kLeastWindowBytes,
+       kLargestWindowBytes},
       {"maxMessageBytes", options.max_message_bytes, 1, kLargestMessageBytes},
       {"maxQueuedBytes", options.max_queued_bytes, kLeastWindowBytes, kLargestWindowBytes},
       {"maxPeers", options.max_peers, 1, 1u << 24},

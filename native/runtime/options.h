@@ -17,8 +17,8 @@ struct NodeSetup {
 /// are wiped. Errors are kInvalidArgument with the texts of spec 10 §15.2 where it has them.
 Expected<NodeSetup> check_options(NodeOptions& options);
 
-/// A span of time that an option or argument gives in milliseconds: at least `least`, cut to a range
-/// that cannot overflow. NaN, infinities and negative numbers are refused.
+/// A span of time that an option or argument gives in milliseconds: at least `least`, cut to a
+/// range that cannot overflow. NaN, infinities and negative numbers are refused.
 Expected<Duration> to_duration(const char* name, double milliseconds, Duration least);
 
 }  // namespace netmesh::runtime

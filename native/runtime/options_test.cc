@@ -1,9 +1,9 @@
 #include "runtime/options.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
-
-#include <gtest/gtest.h>
 
 #include "crypto/aead.h"
 #include "crypto/secret.h"
@@ -55,7 +55,8 @@ TEST(Options, secrets_are_wiped_from_the_options) {
 }
 
 TEST(Options, a_bad_address_is_refused) {
-  for (const char* address : {"", "localhost:1", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:1 ", "::1:5", "[::1]"}) {
+  for (const char* address :
+       {"", "localhost:1", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:1 ", "::1:5", "[::1]"}) {
     NodeOptions options = valid_options();
     options.bind_address = address;
     EXPECT_EQ(error_of(options), "invalid bind address: invalid socket address syntax") << address;
@@ -75,7 +76,8 @@ TEST(Options, times_must_be_finite_and_are_kept_from_spinning) {
   for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
     NodeOptions options = valid_options();
     options.heartbeat_interval_ms = bad;
-    EXPECT_NE(error_of(options).find("heartbeatIntervalMs must be a non-negative number of milliseconds; got"),
+    EXPECT_NE(error_of(options).find(
+                  "heartbeatIntervalMs must be a non-negative number of milliseconds; got"),
               std::string::npos);
   }
   NodeOptions options = valid_options();

@@ -12,8 +12,8 @@
 
 namespace netmesh::runtime {
 
-/// A queue of admitted batches and of receipts. Its length is bounded by what the streams' gates admit
-/// and by what was delivered.
+/// A queue of admitted batches and of receipts. Its length is bounded by what the streams' gates
+/// admit and by what was delivered.
 class Outbox {
  public:
   struct Send {
@@ -49,8 +49,8 @@ class Outbox {
     has_work_.store(false, std::memory_order_seq_cst);
   }
 
-  /// Sequentially consistent with `push`, so that a thread about to sleep and one that pushes cannot
-  /// both miss each other.
+  /// Sequentially consistent with `push`, so that a thread about to sleep and one that pushes
+  /// cannot both miss each other.
   bool has_work() const { return has_work_.load(std::memory_order_seq_cst); }
 
  private:

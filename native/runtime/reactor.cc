@@ -1,11 +1,11 @@
 #include "runtime/reactor.h"
 
+#include <pthread.h>
+#include <sys/socket.h>
+
 #include <csignal>
 #include <string>
 #include <system_error>
-
-#include <pthread.h>
-#include <sys/socket.h>
 
 namespace netmesh::runtime {
 namespace {
@@ -16,22 +16,23 @@ Expected<void> failed(const char* step, const char* text) {
 
 }  // namespace
 
-Expected<std::unique_ptr<Reactor>> Reactor::create(int socket, ReactorClient& client) {
-  std::unique_ptr<Reactor> self(new Reactor(client));
-  if (const int error = self->open(socket); error != 0) {
+Expected<std::unique_ptr<Reactor>> Reactor::create(Readiness& socket, ReactorClient& client) {
+  std::unique_ptr<Reactor> self(new Reactor(socket, client));
+  if (const int error = self->open(); error != 0) {
     return tl::unexpected<Error>(failed("event loop", uv_strerror(error)).error());
   }
   return self;
 }
 
-int Reactor::open(int socket) {
+int Reactor::open() {
   if (const int error = uv_loop_init(&loop_); error != 0) return error;
   loop_open_ = true;
   if (const int error = uv_async_init(&loop_, &wake_, [](uv_async_t*) {}); error != 0) return error;
   wake_open_ = true;
   timer_open_ = true;
   if (const int error = timer_.open(&loop_); error != 0) return error;
-  if (const int error = uv_poll_init(&loop_, &socket_, socket); error != 0) return error;
+  if (const int error = uv_poll_init(&loop_, &socket_, readiness_.thread_descriptor()); error != 0)
+    return error;
   socket_open_ = true;
   socket_.data = this;
   return watch(UV_READABLE);
@@ -72,7 +73,7 @@ void Reactor::run() {
   while (!stopping_.load(std::memory_order_seq_cst)) {
     const ReactorClient::Turn turn = client_.turn(readable_);
     readable_ = false;
-    watch(turn.wait_writable ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+    watch(turn.wait_writable && !readiness_.nested() ? UV_READABLE | UV_WRITABLE : UV_READABLE);
     timer_.before_run();
     if (turn.more) {
       uv_run(&loop_, UV_RUN_NOWAIT);

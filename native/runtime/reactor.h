@@ -1,16 +1,17 @@
 #pragma once
 // A thread with a libuv loop that waits for one socket, one timer and wake-ups.
 
+#include <uv.h>
+
 #include <atomic>
 #include <memory>
 #include <optional>
 #include <thread>
 
-#include <uv.h>
-
 #include "base/error.h"
 #include "base/time.h"
 #include "runtime/deadline_timer.h"
+#include "runtime/readiness.h"
 
 namespace netmesh::runtime {
 
@@ -19,8 +20,8 @@ class ReactorClient {
  public:
   virtual ~ReactorClient() = default;
   struct Turn {
-    bool more = false;            ///< come back without waiting
-    bool wait_writable = false;   ///< wake up when the socket takes datagrams again
+    bool more = false;           ///< come back without waiting
+    bool wait_writable = false;  ///< wake up when the socket takes datagrams again
   };
   /// Everything there is to do now; `readable`: the socket has datagrams.
   virtual Turn turn(bool readable) = 0;
@@ -32,7 +33,7 @@ class ReactorClient {
 class Reactor {
  public:
   /// `socket` and `client` outlive the reactor. The thread starts with `start`.
-  static Expected<std::unique_ptr<Reactor>> create(int socket, ReactorClient& client);
+  static Expected<std::unique_ptr<Reactor>> create(Readiness& socket, ReactorClient& client);
   ~Reactor();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
@@ -51,12 +52,13 @@ class Reactor {
   void arm(TimePoint now, std::optional<TimePoint> deadline);
 
  private:
-  explicit Reactor(ReactorClient& client) : client_(client) {}
-  int open(int socket);
+  Reactor(Readiness& socket, ReactorClient& client) : readiness_(socket), client_(client) {}
+  int open();
   int watch(int events);
   void run();
   void close_handles();
 
+  Readiness& readiness_;
   ReactorClient& client_;
   uv_loop_t loop_{};
   uv_poll_t socket_{};

@@ -45,7 +45,8 @@ Endpoint from_socket_address(const SocketAddress& address) {
     endpoint.port = ntohs(address.v6.sin6_port);
     if (IN6_IS_ADDR_V4MAPPED(&address.v6.sin6_addr)) {
       endpoint.family = Endpoint::Family::kIpv4;
-      std::memcpy(endpoint.ip.data(), &address.v6.sin6_addr.s6_addr[kMappedPrefixBytes], sizeof(in_addr));
+      std::memcpy(endpoint.ip.data(), &address.v6.sin6_addr.s6_addr[kMappedPrefixBytes],
+                  sizeof(in_addr));
     } else {
       endpoint.family = Endpoint::Family::kIpv6;
       std::memcpy(endpoint.ip.data(), &address.v6.sin6_addr, sizeof(address.v6.sin6_addr));

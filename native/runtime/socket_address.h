@@ -1,10 +1,10 @@
 #pragma once
 // Between Endpoint and the operating system's socket addresses.
 
-#include <optional>
-
 #include <netinet/in.h>
 #include <sys/socket.h>
+
+#include <optional>
 
 #include "base/endpoint.h"
 

@@ -39,8 +39,10 @@ Stream::Result Stream::send(const EventView* events, std::size_t count, bool par
 
   session::BatchCost cost;
   std::size_t taken = count;
-  if (partial) taken = affordable(gate, events, count, cost);
-  else cost = cost_of(events, count);
+  if (partial)
+    taken = affordable(gate, events, count, cost);
+  else
+    cost = cost_of(events, count);
   if (taken == 0) cost.add(events[0].length);  // refused below, and counted there
 
   switch (gate.try_admit(cost)) {
@@ -52,7 +54,8 @@ Stream::Result Stream::send(const EventView* events, std::size_t count, bool par
       break;
   }
   if (taken == 0) taken = 1;  // credit came in between
-  if (!impl_->engine->send(impl_->gate, make_batch(events, taken, cost))) return {Status::kShutDown, 0};
+  if (!impl_->engine->send(impl_->gate, make_batch(events, taken, cost)))
+    return {Status::kShutDown, 0};
   return {taken == count ? Status::kSent : Status::kBackpressure, taken};
 }
 
@@ -62,17 +65,19 @@ Expected<void> Stream::check(const EventView* events, std::size_t count) const {
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t length = events[i].length;
     if (length > gate.max_event_bytes) {
-      return fail(ErrorKind::kTooLarge, "stream transport error: event of " + std::to_string(length) +
-                                            " bytes exceeds the limit of " + std::to_string(gate.max_event_bytes) +
-                                            " bytes on this stream");
+      return fail(ErrorKind::kTooLarge,
+                  "stream transport error: event of " + std::to_string(length) +
+                      " bytes exceeds the limit of " + std::to_string(gate.max_event_bytes) +
+                      " bytes on this stream");
     }
     if (window == 0) continue;
     const std::uint64_t cost = cost_of(events + i, 1).bytes();
     if (cost > window) {
-      return fail(ErrorKind::kBackpressure, "stream would block: an event of " + std::to_string(length) +
-                                                " bytes costs " + std::to_string(cost) +
-                                                " bytes of credit, more than the stream's whole window of " +
-                                                std::to_string(window) + " bytes");
+      return fail(ErrorKind::kBackpressure,
+                  "stream would block: an event of " + std::to_string(length) + " bytes costs " +
+                      std::to_string(cost) +
+                      " bytes of credit, more than the stream's whole window of " +
+                      std::to_string(window) + " bytes");
     }
   }
   return {};
@@ -84,7 +89,7 @@ bool Stream::want_credit(std::size_t next_event_bytes) {
   cost.add(next_event_bytes);
   const auto bytes = static_cast<std::int64_t>(cost.bytes());
   if (closed() || gate.fits(bytes)) return false;
-  gate.want_credit();
+  gate.want_credit(bytes);
   // What came between the question and the wish would not be reported.
   return !closed() && !gate.fits(bytes);
 }

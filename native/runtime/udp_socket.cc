@@ -1,16 +1,16 @@
 #include "runtime/udp_socket.h"
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstdlib>
-#include <system_error>
-
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
 
 #include "runtime/socket_address.h"
 
@@ -31,6 +31,19 @@ constexpr std::size_t kSmallSegmentBytes = 1232;
 
 std::string os_error_text(int error) { return std::generic_category().message(error); }
 
+/// Non-blocking, and not inherited by programs that the process starts; -1 on failure.
+int open_descriptor(int family) {
+#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
+  return ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+#else
+  const int descriptor = ::socket(family, SOCK_DGRAM, IPPROTO_UDP);
+  if (descriptor < 0) return -1;
+  ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+  ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK);
+  return descriptor;
+#endif
+}
+
 bool set_option(int descriptor, int level, int name, int value) {
   return ::setsockopt(descriptor, level, name, &value, sizeof(value)) == 0;
 }
@@ -48,16 +61,33 @@ void set_kernel_buffers(int descriptor, std::uint32_t bytes) {
 }
 
 /// Base packets of up to 8192 bytes cross small paths as IP fragments (spec 10 §6.2), whatever path
-/// MTU the kernel has learnt. Path MTU discovery of our own sends its probes with the opposite setting.
+/// MTU the kernel has learnt. Path MTU discovery of our own sends its probes with the opposite
+/// setting.
 void allow_fragmentation(int descriptor, int family) {
 #if defined(IP_MTU_DISCOVER) && defined(IP_PMTUDISC_DONT)
   set_option(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 #if defined(IPV6_MTU_DISCOVER) && defined(IPV6_PMTUDISC_DONT)
-  if (family == AF_INET6) set_option(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+  if (family == AF_INET6)
+    set_option(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
 #endif
 #endif
   static_cast<void>(descriptor);
   static_cast<void>(family);
+}
+
+/// How long each of the datagrams is that the kernel coalesced into one message of `bytes` bytes.
+std::size_t segment_bytes_of([[maybe_unused]] msghdr& header, std::size_t bytes) {
+  std::size_t segment_bytes = bytes;
+#if defined(UDP_GRO)
+  for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr;
+       control = CMSG_NXTHDR(&header, control)) {
+    if (control->cmsg_level != IPPROTO_UDP || control->cmsg_type != UDP_GRO) continue;
+    int value = 0;
+    std::memcpy(&value, CMSG_DATA(control), sizeof(value));
+    if (value > 0) segment_bytes = std::min(bytes, static_cast<std::size_t>(value));
+  }
+#endif
+  return segment_bytes;
 }
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
@@ -123,14 +153,9 @@ Expected<std::unique_ptr<UdpSocket>> UdpSocket::open(const UdpOptions& options) 
     return fail(ErrorKind::kConnection, std::string(step) + " failed: " + os_error_text(error));
   };
   const int family = options.bind_to.family == Endpoint::Family::kIpv6 ? AF_INET6 : AF_INET;
-  const int descriptor = ::socket(family, SOCK_DGRAM, IPPROTO_UDP);
+  const int descriptor = open_descriptor(family);
   if (descriptor < 0) return failed("socket", errno);
   std::unique_ptr<UdpSocket> self(new UdpSocket(descriptor, family, options));
-
-  if (::fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0 ||
-      ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK) != 0) {
-    return failed("socket", errno);
-  }
   if (family == AF_INET6) {
     // The wildcard serves both protocols, as the addresses of a mesh are mixed.
     set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, options.bind_to.is_unspecified() ? 0 : 1);
@@ -198,7 +223,8 @@ std::size_t UdpSocket::run_length(const mesh::TransmitBatch& batch, std::size_t 
   const auto& datagrams = batch.datagrams();
   const auto& head = datagrams[first];
   if (head.length == 0 || head.length > max_segment_bytes_) return 1;
-  const std::size_t limit = std::min({datagrams.size() - first, kMaxSegments, kMaxRunBytes / head.length});
+  const std::size_t limit =
+      std::min({datagrams.size() - first, kMaxSegments, kMaxRunBytes / head.length});
   std::size_t count = 1;
   while (count < limit) {
     const auto& before = datagrams[first + count - 1];
@@ -271,11 +297,13 @@ std::size_t UdpSocket::send(mesh::TransmitBatch& batch, std::size_t first) {
     if (messages > 1) {
       const int result = ::sendmmsg(descriptor_, calls_->out_messages.data(),
                                     static_cast<unsigned>(messages), MSG_DONTWAIT);
-      if (result < 0) error = errno;
-      else sent = static_cast<std::size_t>(result);
+      if (result < 0)
+        error = errno;
+      else
+        sent = static_cast<std::size_t>(result);
     } else
 #endif
-    if (::sendmsg(descriptor_, &Calls::header(calls_->out_messages[0]), MSG_DONTWAIT) < 0) {
+        if (::sendmsg(descriptor_, &Calls::header(calls_->out_messages[0]), MSG_DONTWAIT) < 0) {
       error = errno;
     } else {
       sent = 1;
@@ -287,10 +315,13 @@ std::size_t UdpSocket::send(mesh::TransmitBatch& batch, std::size_t first) {
     const std::size_t head = calls_->out[0].end - calls_->out[0].segments;
     if (error == EINTR) continue;
     if (calls_->out[0].segments > 1 && refuses_segments(error)) {
-      // One datagram by itself tells a refused offload from a destination that takes nothing at all.
+      // One datagram by itself tells a refused offload from a destination that takes nothing at
+      // all.
       const int alone = send_alone(batch, head);
-      if (alone == 0) refuse_segments(error, batch.datagrams()[head].length);
-      else if (!would_block(alone)) count_dropped(alone, 1);
+      if (alone == 0)
+        refuse_segments(error, batch.datagrams()[head].length);
+      else if (!would_block(alone))
+        count_dropped(alone, 1);
       first = would_block(alone) ? head : head + 1;
       error = alone;
     } else if (!would_block(error)) {
@@ -310,7 +341,8 @@ int UdpSocket::send_alone(mesh::TransmitBatch& batch, std::size_t index) {
   SocketAddress to;
   const socklen_t length = to_socket_address(datagram.to, family_, to);
   AtomicCounters::add(counters_->send_calls);
-  while (::sendto(descriptor_, batch.bytes_of(datagram).data(), datagram.length, MSG_DONTWAIT, &to.any, length) < 0) {
+  while (::sendto(descriptor_, batch.bytes_of(datagram).data(), datagram.length, MSG_DONTWAIT,
+                  &to.any, length) < 0) {
     if (errno != EINTR) return errno;
   }
   return 0;
@@ -339,6 +371,33 @@ void UdpSocket::count_dropped(int error, std::size_t datagrams) {
   }
 }
 
+std::optional<UdpSocket::Received> UdpSocket::receive_one(MutableByteSpan buffer) {
+  if (descriptor_ < 0) return std::nullopt;
+  SocketAddress from;
+  iovec bytes{buffer.data(), buffer.size()};
+  alignas(cmsghdr) std::array<std::byte, Calls::kControlBytes> control;
+  msghdr header{};
+  header.msg_name = &from;
+  header.msg_namelen = sizeof(from);
+  header.msg_iov = &bytes;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = receives_coalesced_ ? Calls::kControlBytes : 0;
+  AtomicCounters::add(counters_->receive_calls);
+  const ssize_t result = ::recvmsg(descriptor_, &header, MSG_DONTWAIT);
+  if (result < 0) {
+    if (!would_block(errno) && errno != EINTR) AtomicCounters::add(counters_->receive_errors);
+    return std::nullopt;
+  }
+  if ((header.msg_flags & MSG_TRUNC) != 0) {
+    AtomicCounters::add(counters_->receive_truncated);
+    return std::nullopt;
+  }
+  const auto length = static_cast<std::size_t>(result);
+  return Received{from_socket_address(from), buffer.first(length),
+                  segment_bytes_of(header, length)};
+}
+
 UdpSocket::ReceiveResult UdpSocket::receive() {
   received_.clear();
   if (descriptor_ < 0) return {received_, true};
@@ -353,11 +412,12 @@ UdpSocket::ReceiveResult UdpSocket::receive() {
   AtomicCounters::add(counters_->receive_calls);
   std::size_t count = 0;
 #if defined(__linux__)
-  const int result = ::recvmmsg(descriptor_, calls_->in_messages.data(), static_cast<unsigned>(slots), MSG_DONTWAIT,
-                                nullptr);
+  const int result = ::recvmmsg(descriptor_, calls_->in_messages.data(),
+                                static_cast<unsigned>(slots), MSG_DONTWAIT, nullptr);
   if (result > 0) count = static_cast<std::size_t>(result);
 #else
-  const ssize_t result = ::recvmsg(descriptor_, &Calls::header(calls_->in_messages[0]), MSG_DONTWAIT);
+  const ssize_t result =
+      ::recvmsg(descriptor_, &Calls::header(calls_->in_messages[0]), MSG_DONTWAIT);
   std::size_t plain_bytes = 0;
   if (result >= 0) {
     count = 1;
@@ -383,15 +443,7 @@ UdpSocket::ReceiveResult UdpSocket::receive() {
 #else
     const std::size_t bytes = plain_bytes;
 #endif
-    std::size_t segment_bytes = bytes;
-#if defined(UDP_GRO)
-    for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr; control = CMSG_NXTHDR(&header, control)) {
-      if (control->cmsg_level != IPPROTO_UDP || control->cmsg_type != UDP_GRO) continue;
-      int value = 0;
-      std::memcpy(&value, CMSG_DATA(control), sizeof(value));
-      if (value > 0) segment_bytes = std::min(bytes, static_cast<std::size_t>(value));
-    }
-#endif
+    const std::size_t segment_bytes = segment_bytes_of(header, bytes);
     auto* const start = static_cast<std::byte*>(calls_->in[i].bytes.iov_base);
     received_.push_back({from_socket_address(calls_->in[i].from), {start, bytes}, segment_bytes});
   }
@@ -399,7 +451,9 @@ UdpSocket::ReceiveResult UdpSocket::receive() {
 }
 
 UdpCounters UdpSocket::counters() const {
-  const auto read = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
+  const auto read = [](const std::atomic<std::uint64_t>& counter) {
+    return counter.load(std::memory_order_relaxed);
+  };
   UdpCounters out;
   out.send_calls = read(counters_->send_calls);
   out.receive_calls = read(counters_->receive_calls);

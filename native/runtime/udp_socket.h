@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct UdpOptions {
   bool offload = true;
   /// Several datagrams per system call where the system has such calls.
   bool batch_calls = true;
-  /// How many datagrams, or coalesced runs of them, one `receive` may return, and their largest size.
+  /// How many datagrams, or coalesced runs of them, one `receive` may return, and their largest
+  /// size.
   std::size_t receive_slots = 8;
   std::size_t receive_slot_bytes = 64 * 1024;
 };
@@ -32,9 +34,9 @@ struct UdpOptions {
 struct UdpCounters {
   std::uint64_t send_calls = 0;
   std::uint64_t receive_calls = 0;
-  std::uint64_t send_blocked = 0;        ///< the kernel's buffer was full; the rest waited
-  std::uint64_t dropped_too_big = 0;     ///< datagrams the path or the kernel cannot carry
-  std::uint64_t dropped_unreachable = 0; ///< no route, refused, or an address of the wrong family
+  std::uint64_t send_blocked = 0;         ///< the kernel's buffer was full; the rest waited
+  std::uint64_t dropped_too_big = 0;      ///< datagrams the path or the kernel cannot carry
+  std::uint64_t dropped_unreachable = 0;  ///< no route, refused, or an address of the wrong family
   std::uint64_t dropped_other = 0;
   std::uint64_t receive_errors = 0;
   std::uint64_t receive_truncated = 0;
@@ -59,7 +61,8 @@ class UdpSocket {
   /// still to be sent: less than their number only when the kernel's buffer is full.
   std::size_t send(mesh::TransmitBatch& batch, std::size_t first);
 
-  /// One datagram, or a run of datagrams from one sender: each `segment_bytes` long, the last maybe shorter.
+  /// One datagram, or a run of datagrams from one sender: each `segment_bytes` long, the last maybe
+  /// shorter.
   struct Received {
     Endpoint from;
     MutableByteSpan bytes;
@@ -70,6 +73,8 @@ class UdpSocket {
     bool exhausted;                       ///< nothing more was waiting
   };
   ReceiveResult receive();
+  /// The same into one caller's own buffer, for a second thread: one datagram or run of them.
+  std::optional<Received> receive_one(MutableByteSpan buffer);
 
   /// Afterwards nothing is received, and what is sent is dropped and counted.
   void close();

@@ -52,7 +52,8 @@ class AckTracker {
     ack.delay_us = static_cast<std::uint64_t>(std::max<std::int64_t>(
         0, std::chrono::duration_cast<std::chrono::microseconds>(delay).count()));
     const auto& intervals = received_.intervals();
-    for (auto it = intervals.rbegin(); it != intervals.rend() && ack.range_count < ack.ranges.size(); ++it) {
+    for (auto it = intervals.rbegin();
+         it != intervals.rend() && ack.range_count < ack.ranges.size(); ++it) {
       ack.ranges[ack.range_count++] = {it->begin, it->end - 1};
     }
     return ack;
@@ -61,9 +62,11 @@ class AckTracker {
     pending_ = 0;
     due_ = urgent_ = false;
   }
-  /// The peer saw an acknowledgement that reached up to `packet_number`: older ranges need no repeating.
+  /// The peer saw an acknowledgement that reached up to `packet_number`: older ranges need no
+  /// repeating.
   void on_frame_acknowledged(std::uint64_t packet_number) {
-    if (!received_.empty() && packet_number < received_.back().begin) received_.trim_below(packet_number + 1);
+    if (!received_.empty() && packet_number < received_.back().begin)
+      received_.trim_below(packet_number + 1);
   }
   std::uint64_t largest() const { return received_.empty() ? 0 : received_.back().end - 1; }
 

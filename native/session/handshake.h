@@ -1,5 +1,6 @@
 #pragma once
-// From Noise messages to session keys, for base and modern peers alike (spec 10 §5, docs/protocol.md).
+// From Noise messages to session keys, for base and modern peers alike (spec 10 §5,
+// docs/protocol.md).
 
 #include <optional>
 #include <string>
@@ -41,13 +42,15 @@ struct Established {
 };
 
 /// `"net-handshake-v1" ‖ u64le low32(initiator) ‖ u64le low32(responder)`.
-std::array<std::byte, 32> make_prologue(std::uint32_t initiator_routing_id, std::uint32_t responder_routing_id);
+std::array<std::byte, 32> make_prologue(std::uint32_t initiator_routing_id,
+                                        std::uint32_t responder_routing_id);
 
 /// One attempt of an initiator: a fresh ephemeral, one msg1 (sent as often as needed), one msg2.
 class InitiatorHandshake {
  public:
   /// Nothing when `responder_static` is not a usable key.
-  static std::optional<InitiatorHandshake> create(const HandshakeContext& context, const crypto::Key& responder_static,
+  static std::optional<InitiatorHandshake> create(const HandshakeContext& context,
+                                                  const crypto::Key& responder_static,
                                                   NodeId responder, RandomSource& random);
 
   /// The Noise message; its payload is our node id and hello.
@@ -58,7 +61,8 @@ class InitiatorHandshake {
   Expected<Established> read_message2(ByteSpan message) const;
 
  private:
-  InitiatorHandshake(const HandshakeContext& context, NodeId responder, crypto::NoiseInitiator noise)
+  InitiatorHandshake(const HandshakeContext& context, NodeId responder,
+                     crypto::NoiseInitiator noise)
       : context_(&context), responder_(responder), noise_(std::move(noise)) {}
 
   const HandshakeContext* context_;
@@ -74,11 +78,12 @@ struct ResponderOutcome {
   crypto::Key initiator_ephemeral{};
 };
 
-/// Answers a msg1. `claimed_routing_id` went into the prologue (from a routing header, the hint or a
-/// pending accept). `expected_peer`: the id that a pending accept names; for base peers that do not
-/// send their id it is the peer's id. Fails with kConnection for what does not decrypt (answer
+/// Answers a msg1. `claimed_routing_id` went into the prologue (from a routing header, the hint or
+/// a pending accept). `expected_peer`: the id that a pending accept names; for base peers that do
+/// not send their id it is the peer's id. Fails with kConnection for what does not decrypt (answer
 /// nothing, count it) and kFatal for a peer that policy or identity refuse.
-Expected<ResponderOutcome> respond(const HandshakeContext& context, ByteSpan message1, std::uint32_t claimed_routing_id,
+Expected<ResponderOutcome> respond(const HandshakeContext& context, ByteSpan message1,
+                                   std::uint32_t claimed_routing_id,
                                    std::optional<NodeId> expected_peer, RandomSource& random);
 
 }  // namespace netmesh::session

@@ -11,7 +11,8 @@ namespace {
 
 /// Spec 10 §7.3: grants for an id closed less than this ago are dropped, even after a reopening.
 constexpr Duration kGrantQuarantine = std::chrono::seconds(2);
-/// The quarantine list is bounded by what can be closed at all; above this the oldest are forgotten.
+/// The quarantine list is bounded by what can be closed at all; above this the oldest are
+/// forgotten.
 constexpr std::size_t kMaxQuarantined = 8192;
 constexpr std::uint32_t kMaxEventBytes =
     static_cast<std::uint32_t>(wire::kMaxNetPayloadBytes - wire::kEventFrameHeaderBytes);
@@ -37,8 +38,8 @@ bool is_control_subprotocol(std::uint16_t id) {
 
 }  // namespace
 
-LegacySession::LegacySession(Established established, const SessionConfig& config, const PathInfo& path,
-                             SessionEvents& events)
+LegacySession::LegacySession(Established established, const SessionConfig& config,
+                             const PathInfo& path, SessionEvents& events)
     : id_(established.session_id),
       peer_(established.peer),
       config_(config),
@@ -49,14 +50,17 @@ LegacySession::LegacySession(Established established, const SessionConfig& confi
 
 PacketVerdict LegacySession::handle_packet(Now now, MutableByteSpan packet) {
   const auto header = wire::parse_net_packet(packet);
-  if (!header || header->is_handshake() || header->session_id != id_) return PacketVerdict::kMalformed;
+  if (!header || header->is_handshake() || header->session_id != id_)
+    return PacketVerdict::kMalformed;
   if (!replay_.check(header->counter)) return PacketVerdict::kReplay;
   const auto aad = wire::net_aad(packet.first(wire::kNetHeaderBytes));
   const auto nonce = wire::make_nonce(id_, header->counter);
-  const MutableByteSpan text = packet.subspan(wire::kNetHeaderBytes, packet.size() - wire::kNetOverheadBytes);
-  if (!open_key_.open(nonce, aad, text, packet.last(wire::kTagBytes))) return PacketVerdict::kAuthenticationFailed;
+  const MutableByteSpan text =
+      packet.subspan(wire::kNetHeaderBytes, packet.size() - wire::kNetOverheadBytes);
+  if (!open_key_.open(nonce, aad, text, packet.last(wire::kTagBytes)))
+    return PacketVerdict::kAuthenticationFailed;
   if (!replay_.commit(header->counter)) return PacketVerdict::kReplay;
-  ++stats_.packets_received;
+  if (stats_.packets_received++ == 0) events_.peer_proven();
   stats_.bytes_received += packet.size();
   now_ = now.monotonic;
   if (closing_ || header->is_heartbeat()) return PacketVerdict::kAccepted;
@@ -75,7 +79,9 @@ void LegacySession::dispatch_events(Now now, const wire::NetHeader& header, Byte
     auto oldest = streams_.end();
     for (auto candidate = streams_.begin(); candidate != streams_.end(); ++candidate) {
       if (candidate == it || candidate->second.opening) continue;
-      if (oldest == streams_.end() || candidate->second.last_activity < oldest->second.last_activity) oldest = candidate;
+      if (oldest == streams_.end() ||
+          candidate->second.last_activity < oldest->second.last_activity)
+        oldest = candidate;
     }
     if (oldest == streams_.end()) {
       streams_.erase(it);
@@ -88,7 +94,8 @@ void LegacySession::dispatch_events(Now now, const wire::NetHeader& header, Byte
   Stream& stream = it->second;
   if (!stream.receiving) {
     stream.receiving = true;
-    stream.ref = events_.stream_opened(header.stream_id, (header.flags & wire::flag::kReliable) != 0);
+    stream.ref =
+        events_.stream_opened(header.stream_id, (header.flags & wire::flag::kReliable) != 0);
   }
   stream.last_activity = now.monotonic;
   stream.last_activity_unix = now.unix_ns;
@@ -113,7 +120,8 @@ void LegacySession::dispatch_events(Now now, const wire::NetHeader& header, Byte
 void LegacySession::want_grant(StreamId id, Stream& stream) {
   // Credit returns on arrival as long as the application keeps up, later when it does not.
   if (stream.grant_due || stream.granted == stream.accepted) return;
-  if (stream.opening && stream.opening->gate->config.window_bytes == 0) return;  // spec 10 §9.4: window 0 grants nothing
+  if (stream.opening && stream.opening->gate->config.window_bytes == 0)
+    return;  // spec 10 §9.4: window 0 grants nothing
   if (stream.unconsumed > config_.stream_receive_window) return;
   stream.grant_due = true;
   grants_due_.push_back(id);
@@ -215,7 +223,8 @@ std::size_t LegacySession::write_events(Now now, MutableByteSpan out) {
     std::size_t end = begin;
     std::size_t count = 0;
     while (end < frames.size()) {
-      const std::size_t frame = wire::kEventFrameHeaderBytes + load_le<std::uint32_t>(frames.data() + end);
+      const std::size_t frame =
+          wire::kEventFrameHeaderBytes + load_le<std::uint32_t>(frames.data() + end);
       if (frame > budget && count == 0) {
         // Only when the path became a relayed one after the event was admitted.
         ++stats_.events_dropped;
@@ -264,11 +273,13 @@ void LegacySession::close(std::uint64_t code, std::string reason) {
 }
 
 std::shared_ptr<StreamGate> LegacySession::make_gate(const StreamConfig& config) {
-  return std::make_shared<StreamGate>(peer_, config, ++epochs_, path_.relayed ? kMaxRelayedEventBytes : kMaxEventBytes,
+  return std::make_shared<StreamGate>(peer_, config, ++epochs_,
+                                      path_.relayed ? kMaxRelayedEventBytes : kMaxEventBytes,
                                       queued_, static_cast<std::int64_t>(config_.max_queued_bytes));
 }
 
-Expected<std::shared_ptr<StreamGate>> LegacySession::open_stream(Now now, const StreamConfig& config) {
+Expected<std::shared_ptr<StreamGate>> LegacySession::open_stream(Now now,
+                                                                 const StreamConfig& config) {
   Stream& stream = streams_[config.stream_id];
   stream.last_activity = now.monotonic;
   stream.last_activity_unix = now.unix_ns;
@@ -280,7 +291,8 @@ void LegacySession::close_stream(Now now, StreamId id) {
   auto it = streams_.find(id);
   if (it == streams_.end()) return;
   Stream& stream = it->second;
-  if (stream.opening && stream.opening->gate->close()) events_.credit_available(id, stream.opening->gate->epoch);
+  if (stream.opening && stream.opening->gate->close())
+    events_.credit_available(id, stream.opening->gate->epoch);
   if (stream.receiving) events_.stream_finished(stream.ref, false);
   streams_.erase(it);
   if (recently_closed_.size() < kMaxQuarantined) recently_closed_[id] = now.monotonic;
@@ -288,7 +300,8 @@ void LegacySession::close_stream(Now now, StreamId id) {
 
 void LegacySession::send(Now now, const StreamGate& gate, OutboundBatch batch) {
   auto it = streams_.find(gate.config.stream_id);
-  if (it == streams_.end() || !it->second.opening || it->second.opening->gate.get() != &gate || closing_) {
+  if (it == streams_.end() || !it->second.opening || it->second.opening->gate.get() != &gate ||
+      closing_) {
     const_cast<StreamGate&>(gate).release_queue(batch.cost);
     return;
   }
@@ -297,7 +310,8 @@ void LegacySession::send(Now now, const StreamGate& gate, OutboundBatch batch) {
   queue_.push_back({it->second.opening, std::move(batch), 0, true});
 }
 
-Expected<void> LegacySession::send_unwindowed(Now now, OutboundBatch batch, std::size_t largest_event) {
+Expected<void> LegacySession::send_unwindowed(Now now, OutboundBatch batch,
+                                              std::size_t largest_event) {
   StreamConfig config;
   auto gate = open_stream(now, config);
   if (!gate) return tl::unexpected<Error>(std::move(gate.error()));
@@ -322,12 +336,15 @@ void LegacySession::evict_idle(Now now) {
     if (now.monotonic - stream.last_activity > config_.stream_idle_timeout) idle.push_back(id);
   }
   for (StreamId id : idle) close_stream(now, id);
-  std::erase_if(recently_closed_, [&](const auto& entry) { return now.monotonic - entry.second >= kGrantQuarantine; });
+  std::erase_if(recently_closed_, [&](const auto& entry) {
+    return now.monotonic - entry.second >= kGrantQuarantine;
+  });
 }
 
 void LegacySession::abandon() {
   for (auto& [id, stream] : streams_) {
-    if (stream.opening && stream.opening->gate->close()) events_.credit_available(id, stream.opening->gate->epoch);
+    if (stream.opening && stream.opening->gate->close())
+      events_.credit_available(id, stream.opening->gate->epoch);
     if (stream.receiving) events_.stream_finished(stream.ref, false);
   }
   streams_.clear();
@@ -364,8 +381,8 @@ std::vector<StreamStatsSnapshot> LegacySession::all_stream_stats() const {
   return out;
 }
 
-std::unique_ptr<Session> make_legacy_session(Established established, const SessionConfig& config, const PathInfo& path,
-                                             SessionEvents& events, Now) {
+std::unique_ptr<Session> make_legacy_session(Established established, const SessionConfig& config,
+                                             const PathInfo& path, SessionEvents& events, Now) {
   return std::make_unique<LegacySession>(std::move(established), config, path, events);
 }
 

@@ -15,7 +15,8 @@ namespace netmesh::session {
 
 class LegacySession final : public Session {
  public:
-  LegacySession(Established established, const SessionConfig& config, const PathInfo& path, SessionEvents& events);
+  LegacySession(Established established, const SessionConfig& config, const PathInfo& path,
+                SessionEvents& events);
 
   bool modern() const override { return false; }
   SessionId id() const override { return id_; }
@@ -38,7 +39,8 @@ class LegacySession final : public Session {
   void close_stream(Now now, StreamId stream) override;
   void send(Now now, const StreamGate& gate, OutboundBatch batch) override;
   Expected<void> send_unwindowed(Now now, OutboundBatch batch, std::size_t largest_event) override;
-  void consume(Now now, StreamId stream, bool reliable, std::uint64_t events, std::uint64_t bytes) override;
+  void consume(Now now, StreamId stream, bool reliable, std::uint64_t events,
+               std::uint64_t bytes) override;
   void evict_idle(Now now) override;
   void abandon() override;
 
@@ -61,9 +63,9 @@ class LegacySession final : public Session {
     std::uint64_t max_consumed_seen = 0;
     std::uint64_t grants_received = 0, grants_sent = 0;
     std::uint64_t rx_seq = 0;
-    std::uint64_t accepted = 0;        ///< on-wire bytes received
-    std::uint64_t granted = 0;         ///< of those, told to the peer
-    std::uint64_t unconsumed = 0;      ///< event bytes that the application has not taken
+    std::uint64_t accepted = 0;    ///< on-wire bytes received
+    std::uint64_t granted = 0;     ///< of those, told to the peer
+    std::uint64_t unconsumed = 0;  ///< event bytes that the application has not taken
     bool receiving = false;
     bool grant_due = false;
     StreamRef ref = 0;
@@ -102,7 +104,8 @@ class LegacySession final : public Session {
   std::unordered_map<StreamId, TimePoint> recently_closed_;
   std::deque<Queued> queue_;
   std::vector<StreamId> grants_due_;
-  std::shared_ptr<std::atomic<std::int64_t>> queued_ = std::make_shared<std::atomic<std::int64_t>>(0);
+  std::shared_ptr<std::atomic<std::int64_t>> queued_ =
+      std::make_shared<std::atomic<std::int64_t>>(0);
   std::uint64_t epochs_ = 0;
   std::uint64_t unconsumed_ = 0;
   bool heartbeat_due_ = false;

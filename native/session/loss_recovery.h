@@ -18,7 +18,14 @@ namespace netmesh::session {
 
 /// What a sent packet carried that matters when it is acknowledged or lost.
 struct SentFrame {
-  enum class Kind : std::uint8_t { kStream, kDatagram, kStreamLimit, kSessionLimit, kAck, kBlocked };
+  enum class Kind : std::uint8_t {
+    kStream,
+    kDatagram,
+    kStreamLimit,
+    kSessionLimit,
+    kAck,
+    kBlocked
+  };
   Kind kind = Kind::kStream;
   StreamId stream_id;
   std::uint64_t epoch = 0;
@@ -51,8 +58,9 @@ class LossRecovery {
   }
   /// The packet under construction left with `next_packet_number()`.
   void on_sent(TimePoint now, std::size_t bytes, bool ack_eliciting) {
-    packets_.push_back({now, frames_base_ + frames_.size() - open_frames_, static_cast<std::uint32_t>(bytes),
-                        open_frames_, ack_eliciting ? State::kInFlight : State::kDone});
+    packets_.push_back({now, frames_base_ + frames_.size() - open_frames_,
+                        static_cast<std::uint32_t>(bytes), open_frames_,
+                        ack_eliciting ? State::kInFlight : State::kDone});
     open_frames_ = 0;
     ++next_;
     if (ack_eliciting) {
@@ -81,7 +89,8 @@ class LossRecovery {
 
   /// False when the peer acknowledges what was never sent: protocol violation.
   template <typename OnAcked, typename OnLost>
-  [[nodiscard]] bool on_ack(TimePoint now, const wire::AckFrame& ack, OnAcked on_acked, OnLost on_lost) {
+  [[nodiscard]] bool on_ack(TimePoint now, const wire::AckFrame& ack, OnAcked on_acked,
+                            OnLost on_lost) {
     const std::uint64_t largest = ack.ranges[0].last;
     if (largest >= next_) return false;
     std::uint64_t acked_bytes = 0;
@@ -91,7 +100,8 @@ class LossRecovery {
       const SentPacket& packet = packets_[largest - base_];
       if (packet.state == State::kInFlight) {
         const Duration delay = std::min<Duration>(
-            std::chrono::microseconds(std::min<std::uint64_t>(ack.delay_us, 1'000'000)), AckTracker::kMaxAckDelay);
+            std::chrono::microseconds(std::min<std::uint64_t>(ack.delay_us, 1'000'000)),
+            AckTracker::kMaxAckDelay);
         rtt_.on_sample(std::max(now - packet.sent_at, Duration(1)), delay);
       }
     }
@@ -158,13 +168,14 @@ class LossRecovery {
 
   template <typename Visit>
   void for_frames(const SentPacket& packet, Visit visit) {
-    for (std::uint32_t i = 0; i < packet.frame_count; ++i) visit(frames_[packet.first_frame + i - frames_base_]);
+    for (std::uint32_t i = 0; i < packet.frame_count; ++i)
+      visit(frames_[packet.first_frame + i - frames_base_]);
   }
 
   std::optional<TimePoint> probe_time() const {
     if (in_flight_packets_ == 0) return std::nullopt;
-    return last_eliciting_at_ +
-           rtt_.probe_timeout(AckTracker::kMaxAckDelay) * (1 << std::min(timeouts_, kMaxBackoffShift));
+    return last_eliciting_at_ + rtt_.probe_timeout(AckTracker::kMaxAckDelay) *
+                                    (1 << std::min(timeouts_, kMaxBackoffShift));
   }
 
   template <typename OnLost>

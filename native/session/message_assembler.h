@@ -33,7 +33,8 @@ class MessageAssembler {
             continue;
           }
         }
-        const std::size_t take = std::min(wire::kEventFrameHeaderBytes - header_size_, bytes.size());
+        const std::size_t take =
+            std::min(wire::kEventFrameHeaderBytes - header_size_, bytes.size());
         std::memcpy(header_.data() + header_size_, bytes.data(), take);
         header_size_ += take;
         bytes = bytes.subspan(take);
@@ -74,9 +75,11 @@ class MessageAssembler {
 
   void append(ByteSpan bytes) {
     if (partial_.room() < bytes.size()) {
-      const std::size_t wanted = std::max({partial_.size() + bytes.size(), partial_.capacity() * 2, std::size_t{2048}});
+      const std::size_t wanted =
+          std::max({partial_.size() + bytes.size(), partial_.capacity() * 2, std::size_t{2048}});
       Slab grown(std::min(wanted, std::max(length_, partial_.size() + bytes.size())));
-      if (partial_.size() != 0) std::memcpy(grown.extend(partial_.size()), partial_.data(), partial_.size());
+      if (partial_.size() != 0)
+        std::memcpy(grown.extend(partial_.size()), partial_.data(), partial_.size());
       partial_ = std::move(grown);
     }
     std::memcpy(partial_.extend(bytes.size()), bytes.data(), bytes.size());

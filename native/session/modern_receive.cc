@@ -37,7 +37,7 @@ PacketVerdict ModernSession::handle_packet(Now now, MutableByteSpan packet) {
   const ByteSpan tag = packet.last(wire::kTagBytes);
   if (!open_key_.open(nonce, aad, text, tag)) return PacketVerdict::kAuthenticationFailed;
   if (!replay_.commit(header->packet_number.value)) return PacketVerdict::kReplay;
-  ++stats_.packets_received;
+  if (stats_.packets_received++ == 0) events_.peer_proven();
   stats_.bytes_received += packet.size();
   if (closing_) return PacketVerdict::kAccepted;
 
@@ -60,7 +60,8 @@ PacketVerdict ModernSession::handle_frames(Now now, ByteSpan plaintext, bool& ac
             [&](const wire::AckFrame& ack) { return on_ack(now, ack); },
             [&](const wire::CloseFrame& close) {
               closing_ = CloseInfo{close.code,
-                                   std::string(reinterpret_cast<const char*>(close.reason.data()), close.reason.size()),
+                                   std::string(reinterpret_cast<const char*>(close.reason.data()),
+                                               close.reason.size()),
                                    true};
               return true;
             },
@@ -98,7 +99,9 @@ PacketVerdict ModernSession::handle_frames(Now now, ByteSpan plaintext, bool& ac
   return PacketVerdict::kAccepted;
 }
 
-void ModernSession::violate(std::uint64_t code, std::string reason) { close(code, std::move(reason)); }
+void ModernSession::violate(std::uint64_t code, std::string reason) {
+  close(code, std::move(reason));
+}
 
 void ModernSession::touch(StreamId stream, StreamEntry& entry) {
   entry.hidden = false;
@@ -127,8 +130,8 @@ bool ModernSession::on_stream(Now now, const wire::StreamFrame& frame) {
     return false;
   }
   if (!entry.reliable_in) {
-    entry.reliable_in =
-        std::make_unique<ReceiveStream>(frame.epoch, config_.stream_receive_window, config_.max_message_bytes);
+    entry.reliable_in = std::make_unique<ReceiveStream>(frame.epoch, config_.stream_receive_window,
+                                                        config_.max_message_bytes);
     entry.reliable_in->ref = events_.stream_opened(frame.stream_id, true);
   }
   ReceiveStream& stream = *entry.reliable_in;
@@ -182,7 +185,11 @@ void ModernSession::update_session_limit() {
   if (session_limit_due_) return;
   const std::uint64_t partial = std::min(session_received_ - session_delivered_, kMaxPartialBytes);
   const std::uint64_t wanted = session_consumed_ + partial + config_.session_receive_window;
-  session_limit_due_ = wanted >= session_limit_ + config_.session_receive_window / 4;
+  // Streams that nobody reads may hold more than the rest of the window: a peer that has used up
+  // its limit is told of any progress.
+  const std::uint64_t worthwhile =
+      session_received_ >= session_limit_ ? 1 : config_.session_receive_window / 4;
+  session_limit_due_ = wanted >= session_limit_ + worthwhile;
 }
 
 DatagramReceiver* ModernSession::datagram_receiver(Now now, StreamId id, std::uint64_t epoch,
@@ -203,7 +210,8 @@ DatagramReceiver* ModernSession::datagram_receiver(Now now, StreamId id, std::ui
     entry.datagram_in.reset();
   }
   if (!entry.datagram_in) {
-    entry.datagram_in = std::make_unique<DatagramReceiver>(epoch, config_.stream_receive_window, offset);
+    entry.datagram_in =
+        std::make_unique<DatagramReceiver>(epoch, config_.stream_receive_window, offset);
     entry.datagram_in->ref = events_.stream_opened(id, false);
   }
   *out = &entry;
@@ -215,7 +223,8 @@ DatagramReceiver* ModernSession::datagram_receiver(Now now, StreamId id, std::ui
 
 bool ModernSession::on_datagram(Now now, const wire::DatagramFrame& frame) {
   StreamEntry* entry = nullptr;
-  DatagramReceiver* receiver = datagram_receiver(now, frame.stream_id, frame.epoch, frame.offset, &entry);
+  DatagramReceiver* receiver =
+      datagram_receiver(now, frame.stream_id, frame.epoch, frame.offset, &entry);
   if (receiver == nullptr) return false;
   if (receiver->epoch() > frame.epoch) return true;  // a straggler of an earlier opening
   if (!receiver->arrive(frame.offset, frame.data.size())) {
@@ -237,8 +246,8 @@ bool ModernSession::on_datagram(Now now, const wire::DatagramFrame& frame) {
   return true;
 }
 
-void ModernSession::deliver_datagram(StreamEntry& entry, DatagramReceiver& receiver, std::uint64_t sequence,
-                                     ByteSpan data) {
+void ModernSession::deliver_datagram(StreamEntry& entry, DatagramReceiver& receiver,
+                                     std::uint64_t sequence, ByteSpan data) {
   entry.rx_seq = std::max(entry.rx_seq, sequence);
   wire::EventFrameReader events(data, data.size());
   std::uint32_t index = 0;
@@ -256,7 +265,8 @@ void ModernSession::deliver_datagram(StreamEntry& entry, DatagramReceiver& recei
 
 bool ModernSession::on_fragment(Now now, const wire::DatagramFragmentFrame& frame) {
   StreamEntry* entry = nullptr;
-  DatagramReceiver* receiver = datagram_receiver(now, frame.stream_id, frame.epoch, frame.offset, &entry);
+  DatagramReceiver* receiver =
+      datagram_receiver(now, frame.stream_id, frame.epoch, frame.offset, &entry);
   if (receiver == nullptr) return false;
   if (receiver->epoch() > frame.epoch) return true;
   if (!receiver->arrive(frame.offset, frame.total)) {
@@ -272,8 +282,9 @@ bool ModernSession::on_fragment(Now now, const wire::DatagramFragmentFrame& fram
       reassemblies_.pop_front();
       ++stats_.events_dropped;
     }
-    it = reassemblies_.insert(reassemblies_.end(),
-                              Reassembly{frame.stream_id, frame.epoch, frame.sequence, 0, Bytes(frame.total), {}});
+    it = reassemblies_.insert(
+        reassemblies_.end(),
+        Reassembly{frame.stream_id, frame.epoch, frame.sequence, 0, Bytes(frame.total), {}});
   }
   if (it->data.size() != frame.total) {
     violate(close_code::kStreamState, "fragments of one event disagree about its length");
@@ -310,7 +321,8 @@ void ModernSession::on_limit(const wire::StreamLimitFrame& frame) {
   if (stream != nullptr && stream->raise_limit(frame.max_offset)) make_ready(*stream);
 }
 
-void ModernSession::consume(Now, StreamId id, bool reliable, std::uint64_t events, std::uint64_t bytes) {
+void ModernSession::consume(Now, StreamId id, bool reliable, std::uint64_t events,
+                            std::uint64_t bytes) {
   const std::uint64_t stream_bytes = bytes + events * wire::kEventFrameHeaderBytes;
   auto it = streams_.find(id);
   if (reliable) {

@@ -22,7 +22,9 @@ constexpr unsigned kCloseCopies = 3;
 
 bool ModernSession::wants_transmit() const {
   if (closing_) return closes_left_ > 0;
-  if (acks_.due() || session_limit_due_ || !limits_due_.empty() || ping_due_ || recovery_.probe_wanted()) return true;
+  if (acks_.due() || session_limit_due_ || !limits_due_.empty() || ping_due_ ||
+      recovery_.probe_wanted())
+    return true;
   return (!ready_.empty() || fragment_) && recovery_.may_send(datagram_bytes_);
 }
 
@@ -49,21 +51,25 @@ std::size_t ModernSession::poll_transmit(Now now, MutableByteSpan out) {
       wire::write_ping(writer);
       ack_eliciting = true;
     }
-  } else if (!ready_.empty()) {
-    recovery_.note_window_limited();
   }
   if (!ack_eliciting && !(carries_ack && acks_.due())) {
     recovery_.discard_frames();
     return 0;
   }
-  if (ack_eliciting && (ack_now_ || recovery_.nearly_full(datagram_bytes_))) wire::write_ack_now(writer);
+  if (ack_eliciting && (ack_now_ || recovery_.nearly_full(datagram_bytes_)))
+    wire::write_ack_now(writer);
   ack_now_ = false;
-  return seal(now, out, writer.size(), ack_eliciting, carries_ack);
+  const std::size_t size = seal(now, out, writer.size(), ack_eliciting, carries_ack);
+  // Here, because nobody asks for a packet any more once the window is full.
+  if ((!ready_.empty() || fragment_) && !recovery_.may_send(datagram_bytes_))
+    recovery_.note_window_limited();
+  return size;
 }
 
-std::size_t ModernSession::seal(Now now, MutableByteSpan out, std::size_t payload, bool ack_eliciting,
-                                bool carries_ack) {
-  const std::size_t minimum = pad_for_relay_ ? wire::kMinRoutedModernBytes - wire::kModernOverheadBytes : 1;
+std::size_t ModernSession::seal(Now now, MutableByteSpan out, std::size_t payload,
+                                bool ack_eliciting, bool carries_ack) {
+  const std::size_t minimum =
+      pad_for_relay_ ? wire::kMinRoutedModernBytes - wire::kModernOverheadBytes : 1;
   if (payload < minimum) {
     std::memset(out.data() + wire::kModernHeaderBytes + payload, 0, minimum - payload);
     payload = minimum;
@@ -71,7 +77,8 @@ std::size_t ModernSession::seal(Now now, MutableByteSpan out, std::size_t payloa
   const std::uint64_t number = recovery_.next_packet_number();
   wire::write_modern_header({false, id_, PacketNumber{number}}, out.data());
   const auto nonce = wire::make_nonce(id_, number);
-  seal_key_.seal(nonce, out.first(wire::kModernHeaderBytes), out.subspan(wire::kModernHeaderBytes, payload),
+  seal_key_.seal(nonce, out.first(wire::kModernHeaderBytes),
+                 out.subspan(wire::kModernHeaderBytes, payload),
                  out.subspan(wire::kModernHeaderBytes + payload, wire::kTagBytes));
   const std::size_t size = payload + wire::kModernOverheadBytes;
   recovery_.on_sent(now.monotonic, size, ack_eliciting);
@@ -99,7 +106,8 @@ bool ModernSession::write_control(Now, ByteWriter& out) {
   }
   if (session_limit_due_) {
     const std::uint64_t partial = session_received_ - session_delivered_;
-    const std::uint64_t limit = std::max(session_limit_, session_consumed_ + partial + config_.session_receive_window);
+    const std::uint64_t limit =
+        std::max(session_limit_, session_consumed_ + partial + config_.session_receive_window);
     if (wire::write_session_limit(out, {limit})) {
       session_limit_ = limit;
       session_limit_due_ = false;
@@ -171,7 +179,8 @@ bool ModernSession::write_streams(Now, ByteWriter& out) {
       }
       continue;
     }
-    const bool progress = stream.reliable() ? write_reliable(out, stream) : write_datagrams(out, stream);
+    const bool progress =
+        stream.reliable() ? write_reliable(out, stream) : write_datagrams(out, stream);
     if (fragment_) return wrote || progress;
     if (progress) {
       wrote = true;
@@ -181,7 +190,13 @@ bool ModernSession::write_streams(Now, ByteWriter& out) {
         ack_now_ = true;
       }
     }
-    // Its turn is over: round robin.
+    // Round robin, a stream's turn being as many packets as its weight.
+    if (progress && stream.has_sendable() &&
+        ++stream.packets_this_turn < stream.gate().config.fairness_weight) {
+      if (out.remaining() < kMinStreamBytes) break;
+      continue;
+    }
+    stream.packets_this_turn = 0;
     ready_.pop_front();
     if (stream.has_sendable()) {
       ready_.push_back(&stream);
@@ -197,7 +212,8 @@ bool ModernSession::write_streams(Now, ByteWriter& out) {
 
 bool ModernSession::write_reliable(ByteWriter& out, SendStream& stream) {
   // The head's size depends on the offset; 2^62 bounds it from above.
-  const std::size_t head_bytes = wire::stream_frame_overhead(stream.epoch(), stream.sent_bytes() + payload_budget());
+  const std::size_t head_bytes =
+      wire::stream_frame_overhead(stream.epoch(), stream.sent_bytes() + payload_budget());
   if (out.remaining() <= head_bytes) return false;
   const bool retransmission = stream.has_lost();
   const auto range = stream.take(out.remaining() - head_bytes, session_max_ - session_sent_);
@@ -222,15 +238,18 @@ bool ModernSession::write_reliable(ByteWriter& out, SendStream& stream) {
 
 bool ModernSession::write_datagrams(ByteWriter& out, SendStream& stream) {
   const std::uint64_t offset = stream.sent_bytes();
-  // One more than the sequence drawn below at most: the head never grows between sizing and writing.
+  // One more than the sequence drawn below at most: the head never grows between sizing and
+  // writing.
   const std::size_t head_bytes = wire::datagram_frame_overhead(stream.epoch(), 1ULL << 61, offset);
   if (out.remaining() <= head_bytes) return false;
   const auto take = stream.take_frames(out.remaining() - head_bytes);
   if (!take) return false;
   if (take->oversized != 0) {
-    if (take->oversized + head_bytes <= payload_budget()) return false;  // fits the next, empty packet
+    if (take->oversized + head_bytes <= payload_budget())
+      return false;  // fits the next, empty packet
     const StreamRange range = stream.take_oversized(take->oversized);
-    fragment_ = FragmentCursor{stream.id(), stream.epoch(), stream.next_sequence(), range.offset, range.length, 0};
+    fragment_ = FragmentCursor{stream.id(),  stream.epoch(), stream.next_sequence(),
+                               range.offset, range.length,   0};
     return write_fragment(out);
   }
   wire::DatagramFrame head;
@@ -253,11 +272,11 @@ bool ModernSession::write_fragment(ByteWriter& out) {
     fragment_.reset();
     return false;
   }
-  const std::size_t head_bytes =
-      wire::fragment_frame_overhead(cursor.epoch, cursor.sequence, cursor.offset, cursor.total, cursor.sent);
+  const std::size_t head_bytes = wire::fragment_frame_overhead(
+      cursor.epoch, cursor.sequence, cursor.offset, cursor.total, cursor.sent);
   if (out.remaining() < head_bytes + kMinStreamBytes) return false;
-  const std::size_t length =
-      static_cast<std::size_t>(std::min<std::uint64_t>(cursor.total - cursor.sent, out.remaining() - head_bytes));
+  const std::size_t length = static_cast<std::size_t>(
+      std::min<std::uint64_t>(cursor.total - cursor.sent, out.remaining() - head_bytes));
   wire::DatagramFragmentFrame head;
   head.stream_id = cursor.stream_id;
   head.epoch = cursor.epoch;
@@ -279,7 +298,9 @@ void ModernSession::make_ready(SendStream& stream) {
   if (stream.in_ready_list) return;
   auto it = streams_.find(stream.id());
   if (it == streams_.end() || it->second.sending() != &stream) return;
-  if (!stream.has_sendable() && !(stream.blocked() && !stream.reliable() && !stream.blocked_announced)) return;
+  if (!stream.has_sendable() &&
+      !(stream.blocked() && !stream.reliable() && !stream.blocked_announced))
+    return;
   stream.in_ready_list = true;
   ready_.push_back(&stream);
 }
@@ -374,11 +395,13 @@ void ModernSession::settle(StreamId id) {
   if (entry.empty()) streams_.erase(it);
 }
 
-void ModernSession::notify_credit(SendStream& stream) { events_.credit_available(stream.id(), stream.epoch()); }
+void ModernSession::notify_credit(SendStream& stream) {
+  events_.credit_available(stream.id(), stream.epoch());
+}
 
 void ModernSession::notify_blocked_by_queue() {
-  if (!queue_was_long_ ||
-      queued_->load(std::memory_order_relaxed) > static_cast<std::int64_t>(config_.max_queued_bytes / 2)) {
+  if (!queue_was_long_ || queued_->load(std::memory_order_relaxed) >
+                              static_cast<std::int64_t>(config_.max_queued_bytes / 2)) {
     return;
   }
   queue_was_long_ = false;

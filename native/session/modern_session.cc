@@ -12,15 +12,15 @@ namespace {
 /// larger packets cost less per byte until they outgrow the processor's first-level cache.
 constexpr std::size_t kLoopbackDatagramBytes = 8192;
 
-/// Largest event of a fire-and-forget stream: what a base packet holds, so that streams behave alike
-/// towards every peer.
+/// Largest event of a fire-and-forget stream: what a base packet holds, so that streams behave
+/// alike towards every peer.
 constexpr std::uint32_t kMaxDatagramEvent =
     static_cast<std::uint32_t>(wire::kMaxNetPayloadBytes - wire::kEventFrameHeaderBytes);
 
 }  // namespace
 
-ModernSession::ModernSession(Established established, const SessionConfig& config, const PathInfo& path,
-                             SessionEvents& events, Now)
+ModernSession::ModernSession(Established established, const SessionConfig& config,
+                             const PathInfo& path, SessionEvents& events, Now)
     : id_(established.session_id),
       peer_(established.peer),
       config_(config),
@@ -74,13 +74,15 @@ void ModernSession::close(std::uint64_t code, std::string reason) {
 std::shared_ptr<StreamGate> ModernSession::make_gate(const StreamConfig& config) {
   const std::uint64_t epoch =
       config.reliable ? ++reliable_openings_ << 1 : (++datagram_openings_ << 1) | 1;
-  const std::uint32_t largest = config.reliable ? std::min(config_.max_message_bytes, peer_hello_.max_message)
-                                                : std::min(kMaxDatagramEvent, peer_hello_.max_message);
+  const std::uint32_t largest = config.reliable
+                                    ? std::min(config_.max_message_bytes, peer_hello_.max_message)
+                                    : std::min(kMaxDatagramEvent, peer_hello_.max_message);
   return std::make_shared<StreamGate>(peer_, config, epoch, largest, queued_,
                                       static_cast<std::int64_t>(config_.max_queued_bytes));
 }
 
-Expected<std::shared_ptr<StreamGate>> ModernSession::open_stream(Now now, const StreamConfig& config) {
+Expected<std::shared_ptr<StreamGate>> ModernSession::open_stream(Now now,
+                                                                 const StreamConfig& config) {
   auto existing = streams_.find(config.stream_id);
   if (existing != streams_.end() && existing->second.current) {
     existing->second.hidden = false;
@@ -91,10 +93,12 @@ Expected<std::shared_ptr<StreamGate>> ModernSession::open_stream(Now now, const 
     StreamEntry* oldest = nullptr;
     for (auto& [id, entry] : streams_) {
       if (!entry.current || entry.current->unacknowledged_bytes() != 0) continue;
-      if (oldest == nullptr || entry.current->last_activity < oldest->current->last_activity) oldest = &entry;
+      if (oldest == nullptr || entry.current->last_activity < oldest->current->last_activity)
+        oldest = &entry;
     }
     if (oldest == nullptr || sending_count_ >= std::size_t{config_.max_streams} * 2) {
-      return fail(ErrorKind::kBackpressure, "stream would block: too many open streams in this session");
+      return fail(ErrorKind::kBackpressure,
+                  "stream would block: too many open streams in this session");
     }
     close_entry(*oldest);
   }
@@ -146,13 +150,15 @@ void ModernSession::send(Now now, const StreamGate& gate, OutboundBatch batch) {
   stream->last_activity = now.monotonic;
   stream->last_activity_unix = now.unix_ns;
   stream->push(std::move(batch));
-  if (queued_->load(std::memory_order_relaxed) > static_cast<std::int64_t>(config_.max_queued_bytes / 4)) {
+  if (queued_->load(std::memory_order_relaxed) >
+      static_cast<std::int64_t>(config_.max_queued_bytes / 4)) {
     queue_was_long_ = true;
   }
   make_ready(*stream);
 }
 
-Expected<void> ModernSession::send_unwindowed(Now now, OutboundBatch batch, std::size_t largest_event) {
+Expected<void> ModernSession::send_unwindowed(Now now, OutboundBatch batch,
+                                              std::size_t largest_event) {
   StreamConfig config;
   auto gate = open_stream(now, config);
   if (!gate) return tl::unexpected<Error>(std::move(gate.error()));
@@ -262,8 +268,8 @@ std::uint64_t ModernSession::unacknowledged_bytes() const {
   return total;
 }
 
-std::unique_ptr<Session> make_modern_session(Established established, const SessionConfig& config, const PathInfo& path,
-                                             SessionEvents& events, Now now) {
+std::unique_ptr<Session> make_modern_session(Established established, const SessionConfig& config,
+                                             const PathInfo& path, SessionEvents& events, Now now) {
   return std::make_unique<ModernSession>(std::move(established), config, path, events, now);
 }
 

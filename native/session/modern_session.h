@@ -20,8 +20,8 @@ namespace netmesh::session {
 
 class ModernSession final : public Session {
  public:
-  ModernSession(Established established, const SessionConfig& config, const PathInfo& path, SessionEvents& events,
-                Now now);
+  ModernSession(Established established, const SessionConfig& config, const PathInfo& path,
+                SessionEvents& events, Now now);
 
   bool modern() const override { return true; }
   SessionId id() const override { return id_; }
@@ -44,7 +44,8 @@ class ModernSession final : public Session {
   void close_stream(Now now, StreamId stream) override;
   void send(Now now, const StreamGate& gate, OutboundBatch batch) override;
   Expected<void> send_unwindowed(Now now, OutboundBatch batch, std::size_t largest_event) override;
-  void consume(Now now, StreamId stream, bool reliable, std::uint64_t events, std::uint64_t bytes) override;
+  void consume(Now now, StreamId stream, bool reliable, std::uint64_t events,
+               std::uint64_t bytes) override;
   void evict_idle(Now now) override;
   void abandon() override;
 
@@ -57,16 +58,19 @@ class ModernSession final : public Session {
  private:
   /// Everything under one application stream id, both directions.
   struct StreamEntry {
-    std::unique_ptr<SendStream> current;                   ///< the open sending half
-    std::deque<std::unique_ptr<SendStream>> draining;      ///< closed ones, oldest first, until acknowledged
+    std::unique_ptr<SendStream> current;  ///< the open sending half
+    std::deque<std::unique_ptr<SendStream>>
+        draining;  ///< closed ones, oldest first, until acknowledged
     std::unique_ptr<ReceiveStream> reliable_in;
     std::unique_ptr<DatagramReceiver> datagram_in;
     std::uint64_t rx_seq = 0;
-    bool touched = false;   ///< counts in the next acknowledgement as a grant
-    bool hidden = false;    ///< closed by the application and not seen since: no stats
+    bool touched = false;  ///< counts in the next acknowledgement as a grant
+    bool hidden = false;   ///< closed by the application and not seen since: no stats
     bool empty() const { return !current && draining.empty() && !reliable_in && !datagram_in; }
     /// The half whose turn it is: earlier openings go first.
-    SendStream* sending() const { return draining.empty() ? current.get() : draining.front().get(); }
+    SendStream* sending() const {
+      return draining.empty() ? current.get() : draining.front().get();
+    }
   };
   /// An event larger than a packet on its way through fragments.
   struct FragmentCursor {
@@ -88,9 +92,10 @@ class ModernSession final : public Session {
   bool on_stream(Now now, const wire::StreamFrame& frame);
   bool on_datagram(Now now, const wire::DatagramFrame& frame);
   bool on_fragment(Now now, const wire::DatagramFragmentFrame& frame);
-  DatagramReceiver* datagram_receiver(Now now, StreamId stream, std::uint64_t epoch, std::uint64_t offset,
-                                      StreamEntry** entry);
-  void deliver_datagram(StreamEntry& entry, DatagramReceiver& receiver, std::uint64_t sequence, ByteSpan data);
+  DatagramReceiver* datagram_receiver(Now now, StreamId stream, std::uint64_t epoch,
+                                      std::uint64_t offset, StreamEntry** entry);
+  void deliver_datagram(StreamEntry& entry, DatagramReceiver& receiver, std::uint64_t sequence,
+                        ByteSpan data);
   bool on_ack(Now now, const wire::AckFrame& frame);
   void on_limit(const wire::StreamLimitFrame& frame);
   void violate(std::uint64_t code, std::string reason);
@@ -104,7 +109,8 @@ class ModernSession final : public Session {
   bool write_reliable(ByteWriter& out, SendStream& stream);
   bool write_datagrams(ByteWriter& out, SendStream& stream);
   bool write_fragment(ByteWriter& out);
-  std::size_t seal(Now now, MutableByteSpan out, std::size_t payload, bool ack_eliciting, bool carries_ack);
+  std::size_t seal(Now now, MutableByteSpan out, std::size_t payload, bool ack_eliciting,
+                   bool carries_ack);
   void make_ready(SendStream& stream);
   void drop_ready(SendStream& stream);
   SendStream* find_sending(StreamId stream, std::uint64_t epoch);
@@ -137,14 +143,16 @@ class ModernSession final : public Session {
   IntervalSet finished_epochs_;       ///< reliable openings of the peer that ended
   std::vector<StreamId> limits_due_;  ///< streams whose new limit waits to be sent
   std::vector<StreamId> touched_;
-  std::shared_ptr<std::atomic<std::int64_t>> queued_ = std::make_shared<std::atomic<std::int64_t>>(0);
+  std::shared_ptr<std::atomic<std::int64_t>> queued_ =
+      std::make_shared<std::atomic<std::int64_t>>(0);
   std::uint64_t reliable_openings_ = 0, datagram_openings_ = 0;
   bool queue_was_long_ = false;
   std::size_t sending_count_ = 0;
 
   // Session flow control, reliable bytes only.
   std::uint64_t session_sent_ = 0, session_max_ = 0;
-  std::uint64_t session_received_ = 0, session_delivered_ = 0, session_consumed_ = 0, session_limit_ = 0;
+  std::uint64_t session_received_ = 0, session_delivered_ = 0, session_consumed_ = 0,
+                session_limit_ = 0;
   std::uint64_t datagram_unconsumed_ = 0;
   bool session_limit_due_ = false;
 

@@ -66,7 +66,8 @@ class ReceiveStream {
   std::optional<std::uint64_t> limit_update() const {
     if (final_size_) return std::nullopt;
     const std::uint64_t wanted = std::max(consumed_ + window_, next_ + assembler_.missing_bytes());
-    if (wanted < limit_ + window_ / 4 && !(wanted > limit_ && next_ + assembler_.missing_bytes() > limit_)) {
+    if (wanted < limit_ + window_ / 4 &&
+        !(wanted > limit_ && next_ + assembler_.missing_bytes() > limit_)) {
       return std::nullopt;
     }
     return wanted;
@@ -91,9 +92,8 @@ class ReceiveStream {
   template <typename Deliver>
   bool advance(ByteSpan bytes, Deliver deliver) {
     next_ += bytes.size();
-    const bool ok = assembler_.feed(bytes, [&](ByteSpan first, ByteSpan second) {
-      deliver(messages_++, first, second);
-    });
+    const bool ok = assembler_.feed(
+        bytes, [&](ByteSpan first, ByteSpan second) { deliver(messages_++, first, second); });
     delivered_ = next_ - assembler_.partial_bytes();
     return ok;
   }
@@ -112,7 +112,8 @@ class ReceiveStream {
     }
     while (!data.empty()) {
       std::size_t free = data.size();
-      if (it != segments_.end()) free = static_cast<std::size_t>(std::min<std::uint64_t>(free, it->first - offset));
+      if (it != segments_.end())
+        free = static_cast<std::size_t>(std::min<std::uint64_t>(free, it->first - offset));
       if (free != 0) {
         Slab slab(free);
         std::memcpy(slab.extend(free), data.data(), free);
@@ -190,7 +191,7 @@ class DatagramReceiver {
   std::uint64_t epoch_;
   std::uint64_t window_;
   std::uint64_t limit_;
-  std::uint64_t position_;        ///< one past the newest byte that the peer sent
+  std::uint64_t position_;  ///< one past the newest byte that the peer sent
   std::uint64_t unconsumed_ = 0;
 };
 

@@ -42,7 +42,9 @@ class ReplayWindow {
   std::uint64_t next() const { return next_; }
 
  private:
-  static constexpr std::uint64_t bit(std::uint64_t counter) { return std::uint64_t{1} << (counter % 64); }
+  static constexpr std::uint64_t bit(std::uint64_t counter) {
+    return std::uint64_t{1} << (counter % 64);
+  }
   std::uint64_t& word(std::uint64_t counter) { return seen_[(counter % kSize) / 64]; }
   const std::uint64_t& word(std::uint64_t counter) const { return seen_[(counter % kSize) / 64]; }
 

@@ -16,7 +16,9 @@ void SendStream::push(OutboundBatch batch) {
   }
 }
 
-bool SendStream::complete() const { return finishing_ && una_ == end_ && (fin_acknowledged_ || !reliable()); }
+bool SendStream::complete() const {
+  return finishing_ && una_ == end_ && (fin_acknowledged_ || !reliable());
+}
 
 bool SendStream::raise_limit(std::uint64_t max_offset) {
   if (max_offset <= max_offset_) return false;
@@ -27,7 +29,8 @@ bool SendStream::raise_limit(std::uint64_t max_offset) {
 
 std::size_t SendStream::next_frame_bytes() const {
   const Chunk& chunk = chunks_[chunk_index(next_)];
-  return wire::kEventFrameHeaderBytes + load_le<std::uint32_t>(chunk.bytes.data() + (next_ - chunk.begin));
+  return wire::kEventFrameHeaderBytes +
+         load_le<std::uint32_t>(chunk.bytes.data() + (next_ - chunk.begin));
 }
 
 bool SendStream::blocked() const {
@@ -45,7 +48,8 @@ std::optional<StreamRange> SendStream::take(std::size_t max_bytes, std::uint64_t
   if (!lost_.empty()) {
     if (max_bytes == 0) return std::nullopt;
     const Interval first = lost_.front();
-    StreamRange range{first.begin, std::min<std::uint64_t>(first.end - first.begin, max_bytes), false};
+    StreamRange range{first.begin, std::min<std::uint64_t>(first.end - first.begin, max_bytes),
+                      false};
     lost_.subtract(range.offset, range.offset + range.length);
     if (fin_lost_ && range.offset + range.length == end_) {
       range.fin = true;
@@ -59,7 +63,8 @@ std::optional<StreamRange> SendStream::take(std::size_t max_bytes, std::uint64_t
   }
   StreamRange range{next_, 0, false};
   if (next_ < end_ && next_ < max_offset_) {
-    range.length = std::min({end_ - next_, max_offset_ - next_, static_cast<std::uint64_t>(max_bytes), max_new_bytes});
+    range.length = std::min(
+        {end_ - next_, max_offset_ - next_, static_cast<std::uint64_t>(max_bytes), max_new_bytes});
   }
   if (finishing_ && !fin_sent_ && next_ + range.length == end_) {
     range.fin = true;
@@ -97,8 +102,9 @@ StreamRange SendStream::take_oversized(std::size_t length) {
 }
 
 std::size_t SendStream::chunk_index(std::uint64_t offset) const {
-  auto it = std::upper_bound(chunks_.begin(), chunks_.end(), offset,
-                             [](std::uint64_t value, const Chunk& chunk) { return value < chunk.begin; });
+  auto it =
+      std::upper_bound(chunks_.begin(), chunks_.end(), offset,
+                       [](std::uint64_t value, const Chunk& chunk) { return value < chunk.begin; });
   NM_ASSERT(it != chunks_.begin());
   return static_cast<std::size_t>(it - chunks_.begin()) - 1;
 }
@@ -121,7 +127,7 @@ void SendStream::read(std::uint64_t offset, MutableByteSpan out) const {
 bool SendStream::resolve(const StreamRange& range) {
   const std::uint64_t begin = std::max(range.offset, una_);
   const std::uint64_t end = range.offset + range.length;
-  if (end > una_) {
+  if (end > begin) {  // a FIN alone resolves no bytes
     if (!lost_.empty()) lost_.subtract(begin, end);
     if (begin == una_ && resolved_.empty()) {
       una_ = end;
@@ -133,7 +139,8 @@ bool SendStream::resolve(const StreamRange& range) {
       }
     }
   }
-  while (!chunks_.empty() && chunks_.front().begin + chunks_.front().bytes.size() <= una_) chunks_.pop_front();
+  while (!chunks_.empty() && chunks_.front().begin + chunks_.front().bytes.size() <= una_)
+    chunks_.pop_front();
   std::uint64_t cost = 0;
   std::uint64_t credit = 0;
   bool returned = false;

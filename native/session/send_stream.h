@@ -86,6 +86,7 @@ class SendStream {
   std::uint64_t grants_sent = 0;
   TimePoint last_activity{};
   UnixNanos last_activity_unix = 0;
+  std::uint32_t packets_this_turn = 0;  ///< of the session's round robin
   bool in_ready_list = false;
   bool blocked_announced = false;
 
@@ -106,14 +107,14 @@ class SendStream {
   std::shared_ptr<StreamGate> gate_;
   std::deque<Chunk> chunks_;
   std::deque<CreditEntry> credit_;
-  IntervalSet resolved_;          ///< above una_
+  IntervalSet resolved_;  ///< above una_
   IntervalSet lost_;
-  std::uint64_t una_ = 0;         ///< all bytes below are resolved
-  std::uint64_t next_ = 0;        ///< first byte never sent
-  std::uint64_t end_ = 0;         ///< one past the last byte queued
+  std::uint64_t una_ = 0;   ///< all bytes below are resolved
+  std::uint64_t next_ = 0;  ///< first byte never sent
+  std::uint64_t end_ = 0;   ///< one past the last byte queued
   std::uint64_t max_offset_;
   std::uint64_t sequence_ = 0;
-  std::uint64_t queued_cost_ = 0; ///< of the session's queue, taken by this stream
+  std::uint64_t queued_cost_ = 0;  ///< of the session's queue, taken by this stream
   bool finishing_ = false;
   bool fin_sent_ = false;
   bool fin_lost_ = false;

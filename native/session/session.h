@@ -35,10 +35,10 @@ struct PathInfo {
 
 enum class PacketVerdict {
   kAccepted,
-  kMalformed,             ///< not a packet of this session's kind
+  kMalformed,  ///< not a packet of this session's kind
   kReplay,
   kAuthenticationFailed,
-  kProtocolViolation,     ///< authenticated and wrong: `closing()` is set
+  kProtocolViolation,  ///< authenticated and wrong: `closing()` is set
 };
 
 struct StreamStatsSnapshot {
@@ -102,11 +102,14 @@ class Session {
   /// Set once either side closed; after our own CLOSE has left nothing more is sent.
   virtual const std::optional<CloseInfo>& closing() const = 0;
 
-  virtual Expected<std::shared_ptr<StreamGate>> open_stream(Now now, const StreamConfig& config) = 0;
+  virtual Expected<std::shared_ptr<StreamGate>> open_stream(Now now,
+                                                            const StreamConfig& config) = 0;
   virtual void close_stream(Now now, StreamId stream) = 0;
   virtual void send(Now now, const StreamGate& gate, OutboundBatch batch) = 0;
-  virtual Expected<void> send_unwindowed(Now now, OutboundBatch batch, std::size_t largest_event) = 0;
-  virtual void consume(Now now, StreamId stream, bool reliable, std::uint64_t events, std::uint64_t bytes) = 0;
+  virtual Expected<void> send_unwindowed(Now now, OutboundBatch batch,
+                                         std::size_t largest_event) = 0;
+  virtual void consume(Now now, StreamId stream, bool reliable, std::uint64_t events,
+                       std::uint64_t bytes) = 0;
   /// Evicts idle streams (spec 10 §7.3); called on heartbeat ticks.
   virtual void evict_idle(Now now) = 0;
   /// Ends every stream: gates closed, receiving halves finished.
@@ -120,9 +123,9 @@ class Session {
   virtual std::uint64_t unacknowledged_bytes() const = 0;
 };
 
-std::unique_ptr<Session> make_modern_session(Established established, const SessionConfig& config, const PathInfo& path,
-                                             SessionEvents& events, Now now);
-std::unique_ptr<Session> make_legacy_session(Established established, const SessionConfig& config, const PathInfo& path,
-                                             SessionEvents& events, Now now);
+std::unique_ptr<Session> make_modern_session(Established established, const SessionConfig& config,
+                                             const PathInfo& path, SessionEvents& events, Now now);
+std::unique_ptr<Session> make_legacy_session(Established established, const SessionConfig& config,
+                                             const PathInfo& path, SessionEvents& events, Now now);
 
 }  // namespace netmesh::session

@@ -15,6 +15,8 @@ using StreamRef = std::uint32_t;
 class SessionEvents {
  public:
   virtual ~SessionEvents() = default;
+  /// The first packet of the peer verified: it has the keys, too. Comes before anything else.
+  virtual void peer_proven() = 0;
   /// A receiving half exists; the returned ref goes into every later call about it.
   virtual StreamRef stream_opened(StreamId stream, bool reliable) = 0;
   virtual void deliver(StreamRef ref, std::uint64_t sequence, std::uint32_t index, ByteSpan first,

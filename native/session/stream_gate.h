@@ -57,8 +57,9 @@ class StreamGate : public std::enable_shared_from_this<StreamGate> {
  public:
   /// `max_event` is the largest event the stream can ever carry; `session_queued` counts the bytes
   /// that wait in the session, over all of its streams, and `session_cap` bounds it.
-  StreamGate(NodeId peer_id, const StreamConfig& stream_config, std::uint64_t open_epoch, std::uint32_t max_event,
-             std::shared_ptr<std::atomic<std::int64_t>> session_queued, std::int64_t session_cap)
+  StreamGate(NodeId peer_id, const StreamConfig& stream_config, std::uint64_t open_epoch,
+             std::uint32_t max_event, std::shared_ptr<std::atomic<std::int64_t>> session_queued,
+             std::int64_t session_cap)
       : peer(peer_id),
         config(stream_config),
         epoch(open_epoch),
@@ -89,11 +90,12 @@ class StreamGate : public std::enable_shared_from_this<StreamGate> {
   }
 
   /// Crank lock held: takes room in the session's queue but no credit (spec 10 §6.3, `pushTo`).
-  Expected<void> admit_unwindowed(std::uint64_t cost, std::uint64_t packets, std::size_t largest_event) {
+  Expected<void> admit_unwindowed(std::uint64_t cost, std::uint64_t packets,
+                                  std::size_t largest_event) {
     if (largest_event > max_event_bytes) {
       return fail(ErrorKind::kTooLarge, "send failed: event of " + std::to_string(largest_event) +
-                                            " bytes exceeds the limit of " + std::to_string(max_event_bytes) +
-                                            " bytes");
+                                            " bytes exceeds the limit of " +
+                                            std::to_string(max_event_bytes) + " bytes");
     }
     const auto bytes = static_cast<std::int64_t>(cost);
     if (session_queued_->load(std::memory_order_acquire) + bytes > session_cap_) {
@@ -110,9 +112,13 @@ class StreamGate : public std::enable_shared_from_this<StreamGate> {
     return session_queued_->load(std::memory_order_acquire) + bytes <= session_cap_;
   }
 
-  /// Application thread: asks for one `credit_available` when credit comes back. Check `fits`
-  /// again afterwards, because credit may have come in between.
-  void want_credit() { credit_wanted_.store(true, std::memory_order_seq_cst); }
+  /// Application thread: asks for one `credit_available` once `bytes` of credit are there and a
+  /// fourth of the window with them, so that a sender at the edge of its window wakes for a
+  /// worthwhile amount. Check `fits` again afterwards, because credit may have come in between.
+  void want_credit(std::int64_t bytes) {
+    const std::int64_t worthwhile = static_cast<std::int64_t>(config.window_bytes) / 4;
+    credit_wanted_.store(std::max({bytes, worthwhile, std::int64_t{1}}), std::memory_order_seq_cst);
+  }
 
   /// I/O thread: gives `bytes` of credit back, never above the window. True when the application
   /// waits for it (and no longer does).
@@ -120,10 +126,12 @@ class StreamGate : public std::enable_shared_from_this<StreamGate> {
     if (config.window_bytes != 0) {
       const auto window = static_cast<std::int64_t>(config.window_bytes);
       std::int64_t credit = credit_.load(std::memory_order_relaxed);
-      while (!credit_.compare_exchange_weak(credit, bytes >= config.window_bytes
-                                                        ? window
-                                                        : std::min(window, credit + static_cast<std::int64_t>(bytes)),
-                                            std::memory_order_seq_cst)) {
+      while (!credit_.compare_exchange_weak(
+          credit,
+          bytes >= config.window_bytes
+              ? window
+              : std::min(window, credit + static_cast<std::int64_t>(bytes)),
+          std::memory_order_seq_cst)) {
       }
     }
     return take_wanted();
@@ -136,18 +144,22 @@ class StreamGate : public std::enable_shared_from_this<StreamGate> {
 
   /// I/O thread: whether the application waits for credit; it no longer does afterwards.
   bool take_wanted() {
-    return credit_wanted_.load(std::memory_order_seq_cst) && credit_wanted_.exchange(false, std::memory_order_seq_cst);
+    const std::int64_t wanted = credit_wanted_.load(std::memory_order_seq_cst);
+    if (wanted == 0 || !fits(std::min(wanted, largest_wait()))) return false;
+    return credit_wanted_.exchange(0, std::memory_order_seq_cst) != 0;
   }
 
   /// I/O thread: no more sends; waiting applications are told by the caller when this returns true.
   bool close() {
     closed_.store(true, std::memory_order_release);
-    return credit_wanted_.exchange(false, std::memory_order_seq_cst);
+    return credit_wanted_.exchange(0, std::memory_order_seq_cst) != 0;
   }
 
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   std::uint64_t tx_sequence() const { return tx_sequence_.load(std::memory_order_relaxed); }
-  std::uint64_t backpressure_events() const { return backpressure_events_.load(std::memory_order_relaxed); }
+  std::uint64_t backpressure_events() const {
+    return backpressure_events_.load(std::memory_order_relaxed);
+  }
   /// Credit left, 0 for streams without a window.
   std::uint32_t credit_remaining() const {
     const std::int64_t credit = credit_.load(std::memory_order_acquire);
@@ -155,9 +167,15 @@ class StreamGate : public std::enable_shared_from_this<StreamGate> {
   }
 
  private:
+  /// No wait is for more than the whole window or half of the session's queue.
+  std::int64_t largest_wait() const {
+    const std::int64_t cap = session_cap_ / 2;
+    return config.window_bytes == 0 ? cap : std::min<std::int64_t>(config.window_bytes, cap);
+  }
+
   std::atomic<std::int64_t> credit_;
   std::atomic<bool> closed_{false};
-  std::atomic<bool> credit_wanted_{false};
+  std::atomic<std::int64_t> credit_wanted_{0};  ///< bytes waited for; 0 when nobody waits
   std::atomic<std::uint64_t> tx_sequence_{0};
   std::atomic<std::uint64_t> backpressure_events_{0};
   const std::shared_ptr<std::atomic<std::int64_t>> session_queued_;
@@ -167,10 +185,10 @@ class StreamGate : public std::enable_shared_from_this<StreamGate> {
 /// Admitted events on their way to the I/O thread: event frames back to back.
 struct OutboundBatch {
   Slab frames;
-  std::uint64_t cost = 0;            ///< credit taken for them
+  std::uint64_t cost = 0;  ///< credit taken for them
   std::uint32_t event_count = 0;
-  std::uint32_t packets = 0;         ///< base packets they stand for
-  bool windowed = true;              ///< whether the stream's credit was debited
+  std::uint32_t packets = 0;  ///< base packets they stand for
+  bool windowed = true;       ///< whether the stream's credit was debited
 };
 
 }  // namespace netmesh::session

@@ -1,0 +1,4 @@
+#include "sim/traffic.h"
+namespace netmesh::sim {
+std::span<const Scenario> legacy_scenarios() { return {}; }
+}
