@@ -29,8 +29,7 @@ target_compile_options(netmesh_options INTERFACE
     # No machine's path in a binary: builds in two places give the same bytes.
     "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # Unique symbols would stay visible in the addon, whatever its visibility settings say.
-  target_compile_options(netmesh_options INTERFACE -Werror -fno-gnu-unique)
+  target_compile_options(netmesh_options INTERFACE -Werror)
   if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # GCC 12 reports its own std::string operator+ (GCC bug 105651).
     target_compile_options(netmesh_options INTERFACE -Wno-restrict)

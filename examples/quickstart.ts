@@ -1,40 +1,43 @@
-// Two nodes in one process: the second connects to the first, opens a stream and sends on it.
-
 import { randomBytes } from 'node:crypto';
+
 import { BackpressureError, MeshNode } from 'netmesh';
 
 async function main(): Promise<void> {
+  // Every member of a mesh knows its pre-shared key. Nodes usually live on different machines.
   const psk = randomBytes(32).toString('hex');
-  const server = await MeshNode.create({ bindAddr: '127.0.0.1:0', psk });
-  const client = await MeshNode.create({ bindAddr: '127.0.0.1:0', psk });
-  server.on('peer:up', ({ addr, security }) => {
-    console.log(`a ${security} peer connected from ${addr.replace(/:\d+$/, '')}`);
-  });
-  await Promise.all([server.start(), client.start()]);
+  const alice = await MeshNode.create({ bindAddr: '127.0.0.1:0', psk });
+  const bob = await MeshNode.create({ bindAddr: '127.0.0.1:0', psk });
+  await Promise.all([alice.start(), bob.start()]);
 
-  // A peer is known by its address, its public key and its node id.
-  await client.connect(server.localAddr(), server.publicKey(), server.nodeId());
-  const stream = client.openStream(server.nodeId(), { streamId: 7n, reliability: 'reliable' });
+  // Alice needs to know Bob's address, public key and node id. Bob need not know Alice.
+  await alice.connect(bob.localAddr(), bob.publicKey(), bob.nodeId());
+  for (const { security, aead } of alice.peers()) console.log(`connected: ${security}, ${aead}`);
 
-  const received = (async () => {
-    for await (const { streamId, data } of server.messages()) {
-      console.log(`stream ${streamId}: ${data.toString()}`);
-      if (data.toString() === 'goodbye') return;
-    }
-  })();
+  // A reliable stream delivers every event exactly once and in order.
+  const colours = alice.openStream(bob.nodeId(), { streamId: 1n, reliability: 'reliable' });
+  await alice.sendWithRetry(colours, [Buffer.from('red'), Buffer.from('green')]);
+  await alice.sendWithRetry(colours, [Buffer.from('blue')]);
+  alice.closeStream(bob.nodeId(), 1n);
 
+  // Ends when Alice has closed the stream. `bob.messages()` would yield those of all streams.
+  for await (const { data } of bob.readStream(alice.nodeId(), 1n)) {
+    console.log(`bob got ${data.toString()}`);
+  }
+
+  // `sendOnStream` never waits: it takes all events, or none and says so.
+  const small = alice.openStream(bob.nodeId(), { streamId: 2n, windowBytes: 4096 });
   try {
-    // Sends at once, or throws when the stream's window is full ...
-    await client.sendOnStream(stream, [Buffer.from('hello')]);
+    await alice.sendOnStream(small, [Buffer.alloc(3000), Buffer.alloc(3000)]);
   } catch (error) {
     if (!(error instanceof BackpressureError)) throw error;
-    console.log('too fast: dropped');
+    console.log(error.message);
   }
-  // ... and this one waits until the peer has caught up.
-  await client.sendWithRetry(stream, [Buffer.from('world'), Buffer.from('goodbye')]);
 
-  await received;
-  await Promise.all([client.shutdown(), server.shutdown()]);
+  // Delivers what is under way, says goodbye, closes the sockets.
+  await Promise.all([alice.shutdown(), bob.shutdown()]);
 }
 
-void main();
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});

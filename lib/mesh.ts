@@ -5,9 +5,10 @@
  */
 
 import './internal/async_dispose';
-import { classify, classifyWithPrefix, InvalidArgumentError } from './core/errors';
+import { InvalidArgumentError } from './core/errors';
 import { NetMesh, connect, nodeOf, streamOf } from './core/net_mesh';
 import { Reader } from './internal/async_queue';
+import { classify, classifyWithPrefix } from './internal/native_errors';
 import type { Node } from './internal/node';
 import * as validate from './internal/validate';
 import type * as StreamModuleExports from './stream';
@@ -140,7 +141,7 @@ export class MeshNode {
 
   /**
    * The same through a relay, or to a started node that is reached directly: the handshake travels
-   * behind a routing header. This node must be started.
+   * behind a routing header.
    */
   async connectVia(
     relayAddr: string,

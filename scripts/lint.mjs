@@ -18,7 +18,7 @@ const CONFINED_HEADERS = [
   { header: /^sodium(\.h|\/)/, folders: ['native/crypto'] },
   { header: /^blake2\.h$/, folders: ['native/crypto'] },
   { header: /^xxh(ash|3)\.h$/, folders: ['native/crypto'] },
-  { header: /^uv(\.h|\/)/, folders: ['native/runtime'] },
+  { header: /^uv(\.h|\/)/, folders: ['native/runtime', 'binding'] },
   { header: /^(napi|node_api|js_native_api)\.h$/, folders: ['binding'] },
   {
     header: /^(sys\/(socket|epoll|eventfd|mman)|netinet\/.*|poll|unistd|pthread)\.h$/,

@@ -1,46 +1,25 @@
 #!/usr/bin/env node
-// `npm run sim -- --seeds N`: the simulator's properties over more seeds than `npm test` has time for.
+// `npm run sim -- --seeds N`: the simulator's scenarios over more seeds than `npm test` has time for, or
+// one seed again with its timeline.
 
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 
 import { ensure } from './ensure.mjs';
 import { StepError, root, run, runMain } from './shell.mjs';
 
-const USAGE = `Usage: npm run sim -- [options]
-
-  --seeds N       seeds for each property (default 2000)
-  --seed N        the first seed (default 1); with --seeds 1 it replays a failure
-  --filter GLOB   only these properties, as in --gtest_filter
-  --preset NAME   the build to use: release (default), debug, asan or tsan
-  --help          this text
-`;
-
-function positive(name, text) {
-  if (!/^[1-9]\d*$/.test(text)) throw new StepError(`--${name} must be a whole number above 0`);
-  return text;
-}
+const PRESETS = ['release', 'debug', 'asan', 'tsan'];
 
 await runMain(async () => {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: 'string', default: '2000' },
-      seed: { type: 'string', default: '1' },
-      filter: { type: 'string', default: '*' },
-      preset: { type: 'string', default: 'release' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
+  const args = process.argv.slice(2);
+  const at = args.indexOf('--preset');
+  const [preset] = at < 0 ? ['release'] : args.splice(at, 2).slice(1);
+  if (!PRESETS.includes(preset)) {
+    throw new StepError(`--preset takes one of: ${PRESETS.join(', ')}`);
   }
-  const env = {
-    NETMESH_SIM_SEEDS: positive('seeds', values.seeds),
-    NETMESH_SIM_FIRST_SEED: positive('seed', values.seed),
-  };
-  await ensure({ only: 'native', test: true, presets: [values.preset] });
-  const program = path.join(root, 'build', values.preset, 'tests', 'sim_tests');
-  const { code } = await run(program, [`--gtest_filter=${values.filter}`], { env, inherit: true });
+  await ensure({ only: 'native', test: true, presets: [preset] });
+  // Everything else is the simulator's own: --help lists it.
+  const program = path.join(root, 'build', preset, 'bin', 'sim');
+  const { code } = await run(program, args, { inherit: true });
+  if (args.includes('--help')) console.log(`  --preset NAME     ${PRESETS.join(', ')}`);
   return code;
 });

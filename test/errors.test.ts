@@ -10,6 +10,7 @@ import {
 } from 'netmesh';
 import * as core from 'netmesh/core';
 import * as errors from 'netmesh/errors';
+import { classify, classifyWithPrefix } from '../lib/internal/native_errors';
 
 test.each([
   [BackpressureError, 'stream would block (queue full)'],
@@ -67,30 +68,28 @@ describe('errors of the addon', () => {
     ['channel: unauthorized', 'ERR_NETMESH_CHANNEL_UNAUTHORIZED', ChannelAuthError],
     ['channel: unknown channel', 'ERR_NETMESH_CHANNEL', ChannelError],
   ])('%s becomes its class and keeps its message', (message, code, Class) => {
-    const error = errors.classify(native(message, code));
+    const error = classify(native(message, code));
     expect(error).toBeInstanceOf(Class);
     expect((error as Error).message).toBe(message);
   });
 
   test('of no known kind are passed on, the same object', () => {
     const error = native('stream transport error: send failed: No route to host');
-    expect(errors.classify(error)).toBe(error);
-    expect(errors.classify('text')).toBe('text');
+    expect(classify(error)).toBe(error);
+    expect(classify('text')).toBe('text');
   });
 
   test('get the prefix of their call once', () => {
     const inner = native('connection error: handshake timeout', 'ERR_NETMESH_CONNECTION');
-    const outer = errors.classifyWithPrefix('connect failed: ', inner) as ConnectionError;
+    const outer = classifyWithPrefix('connect failed: ', inner) as ConnectionError;
     expect(outer).toBeInstanceOf(ConnectionError);
     expect(outer.message).toBe('connect failed: connection error: handshake timeout');
-    expect((errors.classifyWithPrefix('connect failed: ', outer) as Error).message).toBe(
-      outer.message,
-    );
+    expect((classifyWithPrefix('connect failed: ', outer) as Error).message).toBe(outer.message);
   });
 
   test('about a wrong argument need no prefix', () => {
     const error = native('public key must be 32 bytes', 'ERR_NETMESH_INVALID_ARGUMENT');
-    expect((errors.classifyWithPrefix('connect failed: ', error) as Error).message).toBe(
+    expect((classifyWithPrefix('connect failed: ', error) as Error).message).toBe(
       'public key must be 32 bytes',
     );
   });

@@ -228,9 +228,9 @@ describe('readStream', () => {
     const reader = b.readStream(a.nodeId(), 7n);
     await a.sendOnStream(open(a, b), numbers(1));
     await take(reader, 1);
-    const waiting = reader.next();
+    const failed = expect(reader.next()).rejects.toBeInstanceOf(NotConnectedError);
     await a.shutdown();
-    await expect(waiting).rejects.toBeInstanceOf(NotConnectedError);
+    await failed;
   });
 
   test('refuses a peer that is not known', async () => {

@@ -3,6 +3,7 @@ import type { NativeStream, NativeStreamStats } from '../../types/native';
 import { rejected } from '../internal/abort';
 import { parseConfig } from '../internal/config';
 import { addon } from '../internal/native';
+import { classify, classifyWithPrefix } from '../internal/native_errors';
 import { Node } from '../internal/node';
 import { SEND_BACKPRESSURE, type SendLane, sendError, sendFailure } from '../internal/retry';
 import * as validate from '../internal/validate';
@@ -16,7 +17,7 @@ import type {
   StreamStats,
   WaitOptions,
 } from '../types';
-import { InvalidArgumentError, classify, classifyWithPrefix } from './errors';
+import { InvalidArgumentError } from './errors';
 
 /** Options of {@link NetMesh.openStream}. */
 export type StreamOptions = StreamConfig;

@@ -3,12 +3,13 @@
 import { EventEmitter } from 'node:events';
 
 import type { NativeControlEvent, NativeDrain, NativeNode, NativeStream } from '../../types/native';
-import { ShutDownError, classify, classifyWithPrefix } from '../core/errors';
+import { ShutDownError } from '../core/errors';
 import type { MeshNodeEvents } from '../types';
 import { onAbort, rejected } from './abort';
 import type { NodeConfig } from './config';
 import { Inbox, META_WORDS } from './inbox';
 import { addon } from './native';
+import { classify, classifyWithPrefix } from './native_errors';
 import { SendLane } from './retry';
 
 const MIN_PRUNED_LANES = 1024;
@@ -28,7 +29,8 @@ interface PendingRequest {
 
 /** A native node with its requests as promises and its messages in an {@link Inbox}. */
 export class Node {
-  readonly config: NodeConfig;
+  /** Options for features that read them later. */
+  readonly features: NodeConfig['features'];
   readonly inbox: Inbox;
   /** Listeners run after the drain, each on its own. */
   readonly events = new EventEmitter();
@@ -49,14 +51,17 @@ export class Node {
   #ending: Promise<void> | undefined;
   #ended: (() => void) | undefined;
 
-  /** Throws what the addon says, with the prefix of spec 10 §15.2. */
+  /** Wipes the secrets of `config`. Throws what the addon says, with the prefix of spec 10 §15.2. */
   constructor(config: NodeConfig) {
-    this.config = config;
+    this.features = config.features;
     const { NativeNode: Native } = addon();
     try {
       this.#native = new Native(config.native, Node.#drainer(new WeakRef(this)));
     } catch (error) {
       throw classifyWithPrefix('MeshNode creation failed: ', error);
+    } finally {
+      config.native.psk.fill(0);
+      config.native.identitySeed?.fill(0);
     }
     this.#native.unref();
     this.inbox = new Inbox(

@@ -1,7 +1,8 @@
 // Sends that wait for credit: first come first served on each stream, never an event twice.
 
-import { BackpressureError, NotConnectedError, ShutDownError, classify } from '../core/errors';
+import { BackpressureError, NotConnectedError, ShutDownError } from '../core/errors';
 import { onAbort, rejected } from './abort';
+import { classify } from './native_errors';
 import { badEvent } from './validate';
 
 /** What a send needs of the addon's stream. */

@@ -15,6 +15,10 @@ constexpr Duration kAttemptPause = std::chrono::milliseconds(100);
 /// A msg1 that nobody accepts yet waits as long as one attempt of a base initiator.
 constexpr Duration kHoldTime = std::chrono::seconds(5);
 constexpr std::size_t kMaxHeld = 64;
+/// A session that the peer opened this short a while ago is what a connect to it asks for.
+constexpr Duration kCrossingWindow = std::chrono::seconds(1);
+/// How long a msg1 may be under way while the handshake that it crosses completes.
+constexpr Duration kCrossingTime = std::chrono::seconds(1);
 
 Error connection_error(std::string text) {
   return Error{ErrorKind::kConnection, "connection error: " + std::move(text)};
@@ -40,6 +44,14 @@ RequestId Node::connect(Now now, const Endpoint& address, const crypto::Key& pub
   if (peer == impl.handshake_context.identity.node_id) {
     impl.sink.connect_done(request, fail(ErrorKind::kInvalidArgument,
                                          "connection error: cannot connect to this node itself"));
+    return request;
+  }
+  if (const Link* link = impl.find_link(peer);
+      link != nullptr && link->session->modern() && !link->initiator && link->confirmed &&
+      link->alive && link->address == address &&
+      now.unix_ns - link->connected_at_ns < kCrossingWindow.count()) {
+    // The peer's own connect came first by a moment: both are satisfied by one session.
+    impl.sink.connect_done(request, {});
     return request;
   }
   for (std::size_t i = 0; i < impl.connects.size(); ++i) {
@@ -255,6 +267,13 @@ bool Node::Impl::try_as_message1(Now now, const Endpoint& from,
   return true;
 }
 
+/// We connected to this peer so recently that a msg1 of its own may have crossed ours.
+bool Node::Impl::just_connected(const Link& link, Now now) const {
+  const bool heard = link.session->stats().packets_received > 0;
+  return link.initiator && link.session->modern() &&
+         now.monotonic - link.created_at < (heard ? kCrossingTime : config.handshake_timeout);
+}
+
 bool Node::Impl::answer(Now now, const Endpoint& from,
                         const std::optional<wire::RoutingHeader>& routing, ByteSpan message,
                         std::uint32_t claimed, std::optional<NodeId> expected) {
@@ -262,12 +281,16 @@ bool Node::Impl::answer(Now now, const Endpoint& from,
   if (!outcome) return false;
   const NodeId peer = outcome->established.peer;
   const bool modern = outcome->established.modern;
-  if (modern && connecting_to(claimed) && handshake_context.identity.node_id < peer) {
+  Link* existing = find_link(peer);
+  if (modern && handshake_context.identity.node_id < peer &&
+      (connecting_to(claimed) || (existing != nullptr && just_connected(*existing, now)))) {
     // Both sides connect to each other: the lower id's handshake goes on, the other is not
     // answered.
     return true;
   }
-  Link* existing = find_link(peer);
+  if (existing != nullptr && !modern && existing->session->modern() && existing->alive) {
+    return false;  // a proven identity does not give way to a claimed one
+  }
   if (existing != nullptr && !modern && existing->initiator &&
       now.monotonic - existing->last_heard < config.session_timeout) {
     return false;  // spec 10 §5.8, rotation gate
@@ -292,9 +315,9 @@ bool Node::Impl::answer(Now now, const Endpoint& from,
   link->message2 = reply;
   queue_raw(routing && relayed && known_route ? *known_route : from, std::move(reply));
   ++counters.handshakes_completed;
-  if (existing != nullptr && modern && existing->session->modern() && existing->alive) {
-    // A replayed msg1 must not cost a living peer its session: the new one waits for its first
-    // packet.
+  if (existing != nullptr && modern) {
+    // A replayed msg1 must not cost a peer its session, not even one that is silent for now: the new
+    // one waits for its first packet.
     Peer& entry = peers[peer];
     if (entry.candidate) destroy_link(std::move(entry.candidate));
     sessions[link->session->id()] = link.get();

@@ -105,6 +105,7 @@ struct Link final : session::SessionEvents {
   Bytes message2;                     ///< responder: the reply datagram, for a repeated msg1
   std::optional<crypto::Key> entity_id;
   UnixNanos connected_at_ns = 0;
+  TimePoint created_at{};
   TimePoint last_heard{};
   UnixNanos last_activity_ns = 0;
   bool alive = true;

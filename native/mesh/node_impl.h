@@ -32,7 +32,8 @@ struct Node::Impl {
 
   struct Peer {
     std::unique_ptr<Link> active;
-    std::unique_ptr<Link> candidate;  ///< answered while `active` lived; waits for its first packet
+    /// Answered while `active` lived; waits for its first packet. There may be no `active`.
+    std::unique_ptr<Link> candidate;
   };
 
   struct PendingConnect {
@@ -80,6 +81,7 @@ struct Node::Impl {
                        const std::optional<wire::RoutingHeader>& routing, ByteSpan message);
   bool try_as_message1(Now now, const Endpoint& from,
                        const std::optional<wire::RoutingHeader>& routing, ByteSpan packet);
+  bool just_connected(const Link& link, Now now) const;
   bool answer(Now now, const Endpoint& from, const std::optional<wire::RoutingHeader>& routing,
               ByteSpan message, std::uint32_t claimed, std::optional<NodeId> expected);
   void release_held(Now now);
@@ -92,6 +94,7 @@ struct Node::Impl {
   Link* find_link(NodeId peer) const;
   std::unique_ptr<Link> make_link(Now now, session::Established established,
                                   const Endpoint& address, bool relayed);
+  bool begun_by_lower_id(const Link& link) const;
   void install(std::unique_ptr<Link> link);
   void confirm(Link& link);
   void remove_link(Link& link, DownReason reason, const std::string& text);

@@ -106,7 +106,7 @@ std::unique_ptr<Link> Node::Impl::make_link(Now now, session::Established establ
   link->initiator = established.initiator;
   link->on_confirmed = [this](Link& confirmed) { confirm(confirmed); };
   link->connected_at_ns = link->last_activity_ns = now.unix_ns;
-  link->last_heard = now.monotonic;
+  link->last_heard = link->created_at = now.monotonic;
   if (established.peer_hello) link->entity_id = established.peer_hello->entity_id;
   const session::PathInfo path{address.is_loopback(), relayed};
   link->session =
@@ -116,17 +116,30 @@ std::unique_ptr<Link> Node::Impl::make_link(Now now, session::Established establ
   return link;
 }
 
+bool Node::Impl::begun_by_lower_id(const Link& link) const {
+  return link.initiator == (handshake_context.identity.node_id < link.peer);
+}
+
 void Node::Impl::install(std::unique_ptr<Link> link) {
   Peer& peer = peers[link->peer];
-  if (peer.candidate) destroy_link(std::move(peer.candidate));
-  if (peer.active) {
+  std::unique_ptr<Link> previous = std::move(peer.active);
+  if (previous) {
     // The streams end before their peer goes.
-    peer.active->session->abandon();
-    if (peer.active->alive) {
+    previous->session->abandon();
+    if (previous->alive) {
       sink.peer_down(link->peer, DownReason::kReplaced, "a new handshake replaced the session");
     }
-    destroy_link(std::move(peer.active));
   }
+  // When both sides connect to each other, each may answer before its own answer has come. Both then
+  // prefer the session that the lower id began: it is kept until the peer shows that it has it.
+  const auto kept = [&](const std::unique_ptr<Link>& rival) {
+    return rival && rival->session->modern() && rival->session->stats().packets_received == 0 &&
+           begun_by_lower_id(*rival) && !begun_by_lower_id(*link);
+  };
+  if (peer.candidate && !kept(peer.candidate)) destroy_link(std::move(peer.candidate));
+  if (!peer.candidate && kept(previous)) peer.candidate = std::move(previous);
+  if (peer.candidate) peer.candidate->confirmed = false;
+  if (previous) destroy_link(std::move(previous));
   Link& installed = *link;
   sessions[installed.session->id()] = &installed;
   peer.active = std::move(link);
@@ -160,6 +173,7 @@ void Node::Impl::remove_link(Link& link, DownReason reason, const std::string& t
   Peer& peer = it->second;
   if (peer.candidate.get() == &link) {
     destroy_link(std::move(peer.candidate));
+    if (!peer.active) peers.erase(it);
     return;
   }
   if (peer.active.get() != &link) return;
@@ -169,15 +183,7 @@ void Node::Impl::remove_link(Link& link, DownReason reason, const std::string& t
   link.session->abandon();
   destroy_link(std::move(peer.active));
   if (was_alive) sink.peer_down(id, reason, text);
-  if (peer.candidate) {
-    auto candidate = std::move(peer.candidate);
-    Link& installed = *candidate;
-    peer.active = std::move(candidate);
-    sink.peer_up(id, installed.address,
-                 installed.session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
-  } else {
-    peers.erase(it);
-  }
+  if (!peer.candidate) peers.erase(it);  // else the peer comes up with that one's first packet
 }
 
 /// A session that either side closed ends once our own CLOSE has left.
@@ -219,7 +225,10 @@ void Node::set_blocked(const Endpoint& address, bool blocked) {
   }
 }
 
-std::size_t Node::peer_count() const { return impl_->peers.size(); }
+std::size_t Node::peer_count() const {
+  return static_cast<std::size_t>(std::count_if(impl_->peers.begin(), impl_->peers.end(),
+                                                [](const auto& entry) { return entry.second.active != nullptr; }));
+}
 
 std::optional<NodeId> Node::peer_at(const Endpoint& address) const {
   for (const auto& [id, peer] : impl_->peers) {
@@ -263,10 +272,12 @@ std::vector<PeerInfo> Node::peers() const {
   return out;
 }
 
-/// A modern initiator speaks at once; one that never does was a replay of somebody's old msg1.
+/// A modern initiator speaks at once; one that never does was a replay of somebody's old msg1. A
+/// session of our own that gave way to the peer's (see `install`) waits for the peer's heartbeats.
 bool Node::Impl::unproven(const Link& link, Now now) const {
   return !link.confirmed && link.session->modern() &&
-         now.monotonic - link.last_heard > config.handshake_timeout;
+         now.monotonic - link.last_heard >
+             (link.initiator ? config.session_timeout : config.handshake_timeout);
 }
 
 void Node::Impl::heartbeat_tick(Now now) {
@@ -399,6 +410,11 @@ void Node::shutdown(Now now, Duration drain) {
     impl.sink.accept_done(accept.request, fail(ErrorKind::kShutDown, "adapter is shut down"));
   }
   impl.accepts.clear();
+  for (auto it = impl.peers.begin(); it != impl.peers.end();) {
+    Impl::Peer& peer = it->second;
+    if (peer.candidate) impl.destroy_link(std::move(peer.candidate));
+    it = peer.active ? std::next(it) : impl.peers.erase(it);
+  }
   impl.advance_shutdown(now);
 }
 

@@ -120,8 +120,8 @@ TEST_P(UdpSocketPaths, a_batch_for_several_peers_reaches_each_of_them_in_order) 
   }
 }
 
-// Where the MTU of the loopback is below 8192 (a network namespace of a developer's) the kernel refuses
-// such segments, and the datagrams go one by one.
+// Where the MTU of the loopback is below 8192 (a network namespace of a developer's) the kernel
+// refuses such segments, and the datagrams go one by one.
 TEST_P(UdpSocketPaths, a_run_of_large_datagrams_arrives_whatever_the_mtu) {
   const auto a = open_socket(options());
   const auto b = open_socket(options());

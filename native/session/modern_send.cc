@@ -158,25 +158,24 @@ bool ModernSession::write_streams(Now, ByteWriter& out) {
   while (!ready_.empty() && attempts > 0 && frames < kMaxFramesPerPacket) {
     SendStream& stream = *ready_.front();
     if (!stream.has_sendable()) {
-      ready_.pop_front();
-      stream.in_ready_list = false;
-      --attempts;
       if (!stream.reliable() && stream.blocked() && !stream.blocked_announced) {
         // Tells the peer our position, so that its limit covers what was lost.
         wire::DatagramFrame head;
         head.stream_id = stream.id();
         head.epoch = stream.epoch();
         head.offset = stream.sent_bytes();
-        if (wire::begin_datagram(out, head, 0)) {
-          stream.blocked_announced = true;
-          SentFrame sent;
-          sent.kind = SentFrame::Kind::kBlocked;
-          sent.stream_id = stream.id();
-          sent.epoch = stream.epoch();
-          recovery_.add_frame(sent);
-          wrote = true;
-        }
+        if (!wire::begin_datagram(out, head, 0)) break;  // in the next packet
+        stream.blocked_announced = true;
+        SentFrame sent;
+        sent.kind = SentFrame::Kind::kBlocked;
+        sent.stream_id = stream.id();
+        sent.epoch = stream.epoch();
+        recovery_.add_frame(sent);
+        wrote = true;
       }
+      ready_.pop_front();
+      stream.in_ready_list = false;
+      --attempts;
       continue;
     }
     const bool progress =

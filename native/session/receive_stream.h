@@ -147,14 +147,19 @@ class ReceiveStream {
 class DatagramReceiver {
  public:
   /// `first_offset`: where the first frame seen begins; the peer's own limit never lies beyond one
-  /// window after it, even when an earlier receiver of the same epoch was evicted.
+  /// window after it, even when an earlier receiver of the same epoch was evicted. What the peer
+  /// surely knows is one window from the start: frames may have been lost or overtaken before.
   DatagramReceiver(std::uint64_t epoch, std::uint64_t window, std::uint64_t first_offset)
-      : epoch_(epoch), window_(window), limit_(first_offset + window), position_(first_offset) {}
+      : epoch_(epoch),
+        window_(window),
+        accepted_(first_offset + window),
+        limit_(window),
+        position_(first_offset) {}
 
   /// False when the data lies beyond the limit: protocol violation.
   bool arrive(std::uint64_t offset, std::uint64_t length) {
     const std::uint64_t end = offset + length;
-    if (end > limit_ && length > 0) return false;
+    if (end > accepted_ && length > 0) return false;
     position_ = std::max(position_, end);
     return true;
   }
@@ -171,7 +176,10 @@ class DatagramReceiver {
     const std::uint64_t wanted = wanted_limit();
     return wanted > limit_ - window_ / 2 ? std::optional(std::max(wanted, limit_)) : std::nullopt;
   }
-  void set_limit(std::uint64_t limit) { limit_ = std::max(limit_, limit); }
+  void set_limit(std::uint64_t limit) {
+    limit_ = std::max(limit_, limit);
+    accepted_ = std::max(accepted_, limit_);
+  }
   std::uint64_t limit() const { return limit_; }
   std::uint64_t epoch() const { return epoch_; }
   std::uint64_t unconsumed_bytes() const { return unconsumed_; }
@@ -190,7 +198,8 @@ class DatagramReceiver {
 
   std::uint64_t epoch_;
   std::uint64_t window_;
-  std::uint64_t limit_;
+  std::uint64_t accepted_;  ///< data beyond it is a violation; never below limit_
+  std::uint64_t limit_;     ///< as told to the peer
   std::uint64_t position_;  ///< one past the newest byte that the peer sent
   std::uint64_t unconsumed_ = 0;
 };

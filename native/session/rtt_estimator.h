@@ -14,6 +14,9 @@ class RttEstimator {
   static constexpr Duration kInitialRtt = std::chrono::milliseconds(100);
   /// Timer granularity of the drivers.
   static constexpr Duration kGranularity = std::chrono::milliseconds(1);
+  /// A busy machine may not run the peer's thread for this long; probing earlier would only repeat
+  /// what arrives anyway.
+  static constexpr Duration kSchedulingDelay = std::chrono::milliseconds(5);
 
   void on_sample(Duration sample, Duration ack_delay) {
     latest_ = sample;
@@ -39,7 +42,7 @@ class RttEstimator {
   }
   /// RFC 9002 §6.2.1, without backoff.
   Duration probe_timeout(Duration max_ack_delay) const {
-    return smoothed_ + std::max(variation_ * 4, kGranularity) + max_ack_delay;
+    return smoothed_ + std::max(variation_ * 4, kSchedulingDelay) + max_ack_delay;
   }
 
  private:

@@ -25,7 +25,7 @@ Setup make_setup(World& world, SimRandom& random) {
   world.network.set_default_link(link);
   mesh::NodeConfig config = config_of(1);
   config.handshake_retries = 8;
-  config.stream_receive_window = random.between(10'000, 100'000);
+  config.stream_receive_window = random.between(16'384, 100'000);
   config.session_receive_window = random.between(2, 5) * config.stream_receive_window;
   config.max_queued_bytes = random.between(100'000, 400'000);
   SimNode& a = world.add("a", address_of(1), config);
@@ -105,13 +105,17 @@ void neglected_stream(World& world, SimRandom& random) {
   const Setup setup = make_setup(world, random);
   if (!connect(world, setup.a, setup.b)) return;
   setup.b.set_neglected(StreamId{0}, true);
+  // Smaller than the window: the neglected stream holds no more than one window of the session's.
+  constexpr std::size_t kMessage = 4'000;
   std::vector<std::unique_ptr<Flow>> flows;
   for (std::uint64_t stream = 0; stream < 3; ++stream) {
     const bool reliable = stream != 0 || random.chance(0.5);
     // A window each: without them the neglected stream would fill the sender's common queue.
     flows.push_back(std::make_unique<Flow>(
         setup.a, setup.b, session::StreamConfig{StreamId{stream}, reliable, 32'768, 1}));
-    for (int i = 0; i < 60; ++i) flows.back()->push(random, reliable ? random_size(random, kLargestMessage) : 1000);
+    for (int i = 0; i < 60; ++i) {
+      flows.back()->push(random, reliable ? random.below(kMessage) : kMessage / 4);
+    }
   }
   world.run_until("the other streams go on",
                   [&] { return flows[1]->complete() && flows[2]->complete(); }, minutes(20));
@@ -125,10 +129,10 @@ void slow_datagram_reader(World& world, SimRandom& random) {
   setup.b.set_reading({true, 0});
   setup.b.keep_messages = false;
   Flow flow(setup.a, setup.b, session::StreamConfig{StreamId{3}, false, random.chance(0.5) ? 0 : 65'536u, 1});
-  constexpr std::size_t kEvent = 1'000;
-  const std::uint64_t events = 3 * (setup.session_window + setup.queue) / kEvent;
+  const std::size_t largest = random.chance(0.3) ? 8'108 : 1'000;
+  const std::uint64_t events = 3 * (setup.session_window + setup.queue) / largest;
   for (std::uint64_t i = 0; i < events; ++i) {
-    flow.sender().push(random_message(random, random.between(kEvent / 2, kEvent)));
+    flow.sender().push(random_message(random, random.between(largest / 2, largest)));
   }
   world.network.run_for(seconds(60));
   world.expect(setup.b.unread_bytes() > 0, "something was delivered");

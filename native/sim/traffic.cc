@@ -33,7 +33,7 @@ bool wait_for_session(World& world, SimNode& a, SimNode& b) {
     });
   };
   return world.run_until("both ends hear each other", [&] { return heard(a, b) && heard(b, a); },
-                         seconds(30));
+                         minutes(3));
 }
 
 Bytes random_message(SimRandom& random, std::size_t size) { return random.bytes(size); }

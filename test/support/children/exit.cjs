@@ -81,6 +81,7 @@ const ways = {
     });
     process.once('uncaughtException', async (error) => {
       console.log(error.message);
+      await connecting;
       const stream = a.openStream(b.nodeId(), { streamId: 1n });
       await a.sendOnStream(stream, [Buffer.from('x')]);
       for await (const { data } of b.messages()) {
@@ -89,7 +90,7 @@ const ways = {
       }
       await Promise.all([a.shutdown(), b.shutdown()]);
     });
-    await a.connect(b.localAddr(), b.publicKey(), b.nodeId());
+    const connecting = a.connect(b.localAddr(), b.publicKey(), b.nodeId());
   },
 };
 
