@@ -102,8 +102,11 @@ Napi::Value to_array_buffer(Napi::Env env, Slab slab) {
   if (size <= kCopyBytes) return copy_to_array_buffer(env, slab.data(), size);
   napi_value buffer = nullptr;
   const napi_status status = napi_create_external_arraybuffer(
-      env, slab.data(), size, [](napi_env, void* data, void*) { std::free(data); }, nullptr,
-      &buffer);
+      env, slab.data(), size,
+      [](napi_env, void* data, void* capacity) {
+        BlockCache::give(static_cast<std::byte*>(data), reinterpret_cast<std::uintptr_t>(capacity));
+      },
+      reinterpret_cast<void*>(static_cast<std::uintptr_t>(slab.capacity())), &buffer);
   // Some embedders of V8 allow no memory but their own.
   if (status == napi_no_external_buffers_allowed)
     return copy_to_array_buffer(env, slab.data(), size);

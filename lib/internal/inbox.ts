@@ -353,6 +353,7 @@ export class Inbox {
     if (segment.next === segment.end) queue.dropFirst();
     this.#consumed(stream, 1, length);
     if (queue.empty) this.flush();
+    else this.#scheduleFlush();
     return message;
   }
 
@@ -426,6 +427,7 @@ export class Inbox {
       segment = queue.first;
     }
     if (segment === undefined) this.flush();
+    else this.#scheduleFlush();
     return batch;
   }
 
@@ -460,6 +462,7 @@ export class Inbox {
     this.#pending.merge(segments);
   }
 
+  /** Somebody reports the consumption afterwards: `settle` or `#scheduleFlush`. */
   #consumeAll({ stream, meta, next, end }: Segment): void {
     let bytes = 0;
     for (let i = next; i < end; i++) bytes += meta[i * META_WORDS + META_LENGTH] ?? 0;
@@ -472,7 +475,6 @@ export class Inbox {
     stream.bytes += bytes;
     this.#dirtyBytes += bytes;
     if (this.#dirtyBytes >= FLUSH_BYTES) this.flush();
-    else this.#scheduleFlush();
   }
 
   #scheduleFlush(): void {

@@ -1,26 +1,26 @@
 #pragma once
 // A heap block of raw bytes with one owner, moved between threads.
 
-#include <cstdlib>
-#include <new>
 #include <utility>
 
+#include "base/block_cache.h"
 #include "base/bytes.h"
 
 namespace netmesh {
 
-/// Uninitialised bytes from malloc; `size` of `capacity` are in use. Move-only.
+/// Uninitialised bytes; `size` of `capacity` are in use. Move-only.
 class Slab {
  public:
   Slab() = default;
-  explicit Slab(std::size_t capacity) : data_(allocate(capacity)), capacity_(capacity) {}
+  /// At least `capacity` bytes.
+  explicit Slab(std::size_t capacity) : capacity_(capacity) { data_ = BlockCache::take(capacity_); }
   Slab(Slab&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)),
         capacity_(std::exchange(other.capacity_, 0)) {}
   Slab& operator=(Slab&& other) noexcept {
     if (this != &other) {
-      std::free(data_);
+      BlockCache::give(data_, capacity_);
       data_ = std::exchange(other.data_, nullptr);
       size_ = std::exchange(other.size_, 0);
       capacity_ = std::exchange(other.capacity_, 0);
@@ -29,9 +29,9 @@ class Slab {
   }
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
-  ~Slab() { std::free(data_); }
+  ~Slab() { BlockCache::give(data_, capacity_); }
 
-  /// Hands the malloc'ed block to someone who will `std::free` it.
+  /// Hands the block to someone who will give it to `BlockCache::give` with this slab's capacity.
   std::byte* release() {
     size_ = capacity_ = 0;
     return std::exchange(data_, nullptr);
@@ -55,12 +55,6 @@ class Slab {
   }
 
  private:
-  static std::byte* allocate(std::size_t capacity) {
-    auto* data = static_cast<std::byte*>(std::malloc(capacity == 0 ? 1 : capacity));
-    if (data == nullptr) throw std::bad_alloc();
-    return data;
-  }
-
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "crypto/hash.h"
 #include "mesh/node_impl.h"
 
 namespace netmesh::mesh {
@@ -239,9 +240,9 @@ bool Node::Impl::try_as_message1(Now now, const Endpoint& from,
                                  const std::optional<wire::RoutingHeader>& routing,
                                  ByteSpan packet) {
   const ByteSpan message = wire::handshake_message(packet);
-  crypto::Key ephemeral;
-  std::memcpy(ephemeral.data(), message.data(), ephemeral.size());
-  if (auto it = by_ephemeral.find(ephemeral); it != by_ephemeral.end()) {
+  // All of it, so that nobody gets an answer to a message that would not verify.
+  const crypto::Key digest = crypto::blake2s({message});
+  if (auto it = by_message1.find(digest); it != by_message1.end()) {
     // The same msg1 again: our reply was lost.
     queue_raw(from, it->second->message2);
     return true;
@@ -299,8 +300,8 @@ bool Node::Impl::answer(Now now, const Endpoint& from,
   const bool relayed = routing && routing->hop_count > 0;
   auto link = make_link(now, std::move(outcome->established), from, relayed);
   if (!link) return false;
-  link->initiator_ephemeral = outcome->initiator_ephemeral;
-  by_ephemeral[link->initiator_ephemeral] = link.get();
+  link->message1_digest = crypto::blake2s({message});
+  by_message1[link->message1_digest] = link.get();
   Bytes reply = wire::make_handshake_packet(outcome->message2);
   if (routing) {
     Bytes routed(wire::kRoutingHeaderBytes);

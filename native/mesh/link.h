@@ -101,7 +101,7 @@ struct Link final : session::SessionEvents {
   bool initiator = false;
   bool confirmed = false;  ///< the peer is known to have the keys
   std::function<void(Link&)> on_confirmed;
-  crypto::Key initiator_ephemeral{};  ///< responder: of the msg1 that made it
+  crypto::Key message1_digest{};  ///< responder: of the msg1 that made it
   Bytes message2;                     ///< responder: the reply datagram, for a repeated msg1
   std::optional<crypto::Key> entity_id;
   UnixNanos connected_at_ns = 0;

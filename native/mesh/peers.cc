@@ -159,9 +159,8 @@ void Node::Impl::destroy_link(std::unique_ptr<Link> link) {
   counters.dropped_overflow += link->session->stats().events_dropped;
   auto session = sessions.find(link->session->id());
   if (session != sessions.end() && session->second == link.get()) sessions.erase(session);
-  auto ephemeral = by_ephemeral.find(link->initiator_ephemeral);
-  if (ephemeral != by_ephemeral.end() && ephemeral->second == link.get())
-    by_ephemeral.erase(ephemeral);
+  auto answered = by_message1.find(link->message1_digest);
+  if (answered != by_message1.end() && answered->second == link.get()) by_message1.erase(answered);
   if (link->armed) timers.erase({*link->armed, link->session->id()});
   if (link->queued_to_transmit) std::erase(transmit, link.get());
   if (link->in_batch) std::erase(batch_links, link.get());

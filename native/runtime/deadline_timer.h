@@ -26,8 +26,8 @@ class DeadlineTimer {
 
   /// Any thread, one at a time (the crank lock). True when the loop must be woken for it. A
   /// deadline later than the one set costs nothing: the loop turns once for the old one and is
-  /// armed anew.
-  [[nodiscard]] bool arm(TimePoint now, std::optional<TimePoint> deadline);
+  /// armed anew; with `postpone` that turn is saved for the price of a system call.
+  [[nodiscard]] bool arm(TimePoint now, std::optional<TimePoint> deadline, bool postpone);
 
   /// Loop thread, before the loop runs.
   void before_run();

@@ -21,10 +21,12 @@ constexpr Duration kConversationPause = std::chrono::microseconds(50);
 /// Least time between turns for timers while the kernel takes no datagrams.
 constexpr Duration kBlockedPause = std::chrono::milliseconds(1);
 
+/// A quarter of the smallest receive window: no limit moves for less.
+constexpr std::uint64_t kConsumedWorthTelling = 4 * 1024;
 /// How long the application's thread may leave a lent socket alone before the I/O thread takes
 /// over: bounds what a busy application delays. Each turn of the application's thread begins it
 /// anew.
-constexpr Duration kLoan = std::chrono::milliseconds(5);
+constexpr Duration kLoan = std::chrono::milliseconds(10);
 /// More than this at once is no conversation; the I/O thread is better at it.
 constexpr std::size_t kMaxLentBytes = 16 * 1024;
 /// After a message smaller than this the socket is not asked for another one: there is none in a
@@ -94,6 +96,10 @@ bool Engine::send(std::shared_ptr<const session::StreamGate> gate, session::Outb
 void Engine::consume(const ConsumedEntry* entries, std::size_t count) {
   if (count == 0 || !reactor_) return;
   const bool first = outbox_.push(entries, count);
+  for (std::size_t i = 0; i < count; ++i) consumed_since_nudge_ += entries[i].bytes;
+  // Too little to open a window: it is told along with whatever is done next.
+  if (consumed_since_nudge_ < kConsumedWorthTelling) return;
+  consumed_since_nudge_ = 0;
   if (reactor_->parked()) nudge(first);
 }
 
@@ -233,8 +239,10 @@ bool Engine::finish(Now now) {
   if (more && !blocked_) return true;
   auto deadline = machine_->next_timeout();
   if (deadline && blocked_) deadline = std::max(*deadline, now.monotonic + kBlockedPause);
-  if (readiness_->lent()) deadline = std::min(deadline.value_or(lent_until_), lent_until_);
-  reactor_->arm(now.monotonic, deadline);
+  // In a conversation the deadlines move with every message and none should wake the I/O thread.
+  const bool lent = readiness_->lent();
+  if (lent) deadline = std::min(deadline.value_or(lent_until_), lent_until_);
+  reactor_->arm(now.monotonic, deadline, lent);
   return more;
 }
 

@@ -123,6 +123,7 @@ class Engine final : private ReactorClient {
 
   // Application thread.
   bool lending_allowed_ = false;
+  std::uint64_t consumed_since_nudge_ = 0;
   bool answers_ = false;  ///< the last send came after a drain
   Bytes application_buffer_;
   bool drained_since_send_ = false;

@@ -16,7 +16,7 @@ namespace netmesh::runtime {
 class Inbox final : public mesh::NodeSink {
  public:
   /// Blocks that fill up under load, and the block that a lone small message gets.
-  static constexpr std::size_t kBlockBytes = 64 * 1024;
+  static constexpr std::size_t kBlockBytes = 256 * 1024;
   static constexpr std::size_t kSmallBlockBytes = 4 * 1024;
 
   /// `on_ready` is called by `publish` when `drain` turns from empty to non-empty.

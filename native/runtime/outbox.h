@@ -29,12 +29,14 @@ class Outbox {
     }
   };
 
-  /// Application thread. True when nothing else was waiting.
+  /// Application thread. True when no other batch was waiting.
   bool push(Send send) {
     const std::lock_guard lock(mutex_);
     work_.sends.push_back(std::move(send));
-    return !has_work_.exchange(true, std::memory_order_seq_cst);
+    has_work_.store(true, std::memory_order_seq_cst);
+    return work_.sends.size() == 1;
   }
+  /// True when nothing else was waiting.
   bool push(const ConsumedEntry* entries, std::size_t count) {
     const std::lock_guard lock(mutex_);
     work_.consumed.insert(work_.consumed.end(), entries, entries + count);

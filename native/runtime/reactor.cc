@@ -116,8 +116,8 @@ void Reactor::wake() {
   if (!stopping_.load(std::memory_order_acquire)) uv_async_send(&wake_);
 }
 
-void Reactor::arm(TimePoint now, std::optional<TimePoint> deadline) {
-  if (timer_.arm(now, deadline)) wake();
+void Reactor::arm(TimePoint now, std::optional<TimePoint> deadline, bool postpone) {
+  if (timer_.arm(now, deadline, postpone)) wake();
 }
 
 }  // namespace netmesh::runtime

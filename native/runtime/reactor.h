@@ -48,8 +48,9 @@ class Reactor {
   /// Whether the thread waits or is about to. It looks for work again after this became true, so
   /// whoever leaves work and then reads false need not wake it.
   bool parked() const { return parked_.load(std::memory_order_seq_cst); }
-  /// Any thread, one at a time: makes the client turn no later than `deadline`.
-  void arm(TimePoint now, std::optional<TimePoint> deadline);
+  /// Any thread, one at a time: makes the client turn no later than `deadline`, and with `postpone`
+  /// no earlier for a deadline set before.
+  void arm(TimePoint now, std::optional<TimePoint> deadline, bool postpone = false);
 
  private:
   Reactor(Readiness& socket, ReactorClient& client) : readiness_(socket), client_(client) {}

@@ -10,13 +10,18 @@
 
 namespace netmesh::session {
 
-/// One per modern session. Acknowledgements are coalesced: one at the end of a receive batch of two
-/// or more, or when the peer asks or a gap shows; a lone packet waits up to `kMaxAckDelay` for data
-/// going the other way to carry its acknowledgement.
+/// One per modern session. Acknowledgements are coalesced, because each costs both ends a system call
+/// and the sender a wake-up: one leaves at the end of a receive batch when many packets wait for it,
+/// when the peer asks or when a gap shows; a few packets wait a moment for more, a lone packet longer
+/// for data going the other way to carry its acknowledgement. A sender that would stall asks.
 class AckTracker {
  public:
   /// Longest wait of a lone packet; peers add it to their probe timeout.
-  static constexpr Duration kMaxAckDelay = std::chrono::milliseconds(2);
+  static constexpr Duration kMaxAckDelay = std::chrono::milliseconds(8);
+  /// Longest wait of several packets.
+  static constexpr Duration kBatchAckDelay = std::chrono::milliseconds(1);
+  /// So many packets wait no longer.
+  static constexpr std::uint64_t kMaxPending = 32;
 
   void on_received(std::uint64_t packet_number, bool ack_eliciting, TimePoint now) {
     const bool gap = !received_.empty() && packet_number != received_.back().end;
@@ -31,14 +36,14 @@ class AckTracker {
 
   /// The batch is over: whether an acknowledgement should leave now, even without data.
   void end_of_batch() {
-    if (pending_ >= 2 || (pending_ > 0 && urgent_)) due_ = true;
+    if (pending_ >= kMaxPending || (pending_ > 0 && urgent_)) due_ = true;
   }
   void handle_timeout(TimePoint now) {
-    if (pending_ > 0 && now >= oldest_pending_at_ + kMaxAckDelay) due_ = true;
+    if (pending_ > 0 && now >= oldest_pending_at_ + delay()) due_ = true;
   }
   std::optional<TimePoint> next_timeout() const {
     if (pending_ == 0 || due_) return std::nullopt;
-    return oldest_pending_at_ + kMaxAckDelay;
+    return oldest_pending_at_ + delay();
   }
 
   /// An acknowledgement has to leave even if no data does.
@@ -71,6 +76,8 @@ class AckTracker {
   std::uint64_t largest() const { return received_.empty() ? 0 : received_.back().end - 1; }
 
  private:
+  Duration delay() const { return pending_ > 1 ? kBatchAckDelay : kMaxAckDelay; }
+
   IntervalSet received_;
   TimePoint newest_received_at_{};
   TimePoint oldest_pending_at_{};

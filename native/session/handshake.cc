@@ -209,7 +209,7 @@ Expected<ResponderOutcome> respond(const HandshakeContext& context, ByteSpan mes
   if (hello) append_signed_hello(context, false, *hash, aead_bit(aead), payload2);
   auto message2 = noise.write_message2(payload2);
   return ResponderOutcome{establish(peer, false, std::move(message2.result), hello, aead),
-                          std::move(message2.message), received->initiator_ephemeral};
+                          std::move(message2.message)};
 }
 
 }  // namespace netmesh::session

@@ -75,7 +75,6 @@ class InitiatorHandshake {
 struct ResponderOutcome {
   Established established;
   Bytes message2;
-  crypto::Key initiator_ephemeral{};
 };
 
 /// Answers a msg1. `claimed_routing_id` went into the prologue (from a routing header, the hint or

@@ -155,11 +155,12 @@ void LegacySession::apply_grants(ByteSpan plaintext, std::size_t count) {
 }
 
 bool LegacySession::wants_transmit() const {
-  return !closing_ && (heartbeat_due_ || !queue_.empty() || !grants_due_.empty());
+  // Base peers know no goodbye: a session that closes only has to send what it took.
+  return !queue_.empty() || (!closing_ && (heartbeat_due_ || !grants_due_.empty()));
 }
 
 std::size_t LegacySession::poll_transmit(Now now, MutableByteSpan out) {
-  if (closing_) return 0;
+  if (closing_) return write_events(now, out);
   if (heartbeat_due_) {
     heartbeat_due_ = false;
     wire::NetHeader header;

@@ -10,7 +10,7 @@ namespace {
 
 /// Datagrams between two ends on one machine: the loopback interface carries 64 KiB, and fewer,
 /// larger packets cost less per byte until they outgrow the processor's first-level cache.
-constexpr std::size_t kLoopbackDatagramBytes = 8192;
+constexpr std::size_t kLoopbackDatagramBytes = 16384;
 
 /// Largest event of a fire-and-forget stream: what a base packet holds, so that streams behave
 /// alike towards every peer.

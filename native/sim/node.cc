@@ -43,6 +43,7 @@ SimNode::SimNode(World& world, std::string name, const Endpoint& address, mesh::
       name_(std::move(name)),
       address_(address),
       random_(world.network.random().fork()),
+      timer_random_(world.network.random().fork()),
       machine_(std::make_unique<mesh::Node>(std::move(config), random_, *this, now())),
       self_(std::make_shared<SimNode*>(this)) {
   world_.network.attach(address_, *this);
@@ -52,6 +53,17 @@ SimNode::~SimNode() {
   machine_.reset();  // while there is still somebody to tell
   *self_ = nullptr;
   world_.network.detach(address_);
+}
+
+Now SimNode::now() const {
+  const Now now = world_.network.now();
+  return {now.monotonic + clock_offset_, now.unix_ns + clock_offset_.count()};
+}
+
+void SimNode::jump(Duration duration) {
+  clock_offset_ += duration;
+  timer_at_.reset();
+  settle();
 }
 
 void SimNode::start() {
@@ -186,7 +198,7 @@ void SimNode::rearm() {
   if (timer_at_ && *timer_at_ <= at) return;
   timer_at_ = at;
   const std::uint64_t generation = ++timer_generation_;
-  const Duration late = random_.duration(Duration::zero(), timer_slack);
+  const Duration late = timer_random_.duration(Duration::zero(), timer_slack);
   world_.network.after(at - now().monotonic + late, [self = self_, generation] {
     if (*self != nullptr && (*self)->timer_generation_ == generation) (*self)->on_timer();
   });

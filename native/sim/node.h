@@ -66,7 +66,9 @@ class SimNode final : public mesh::NodeSink, public Port {
   mesh::Node& machine() { return *machine_; }
   const mesh::Node& machine() const { return *machine_; }
   World& world() { return world_; }
-  Now now() const { return world_.network.now(); }
+  Now now() const;
+  /// This node's clock leaps ahead, the network's does not: its machine was asleep.
+  void jump(Duration duration);
 
   /// Calls `run(machine, now)`, then lets everything happen that follows from it at once.
   template <typename Run>
@@ -158,7 +160,9 @@ class SimNode final : public mesh::NodeSink, public Port {
   World& world_;
   const std::string name_;
   const Endpoint address_;
-  SimRandom random_;
+  SimRandom random_;  ///< the machine's own
+  SimRandom timer_random_;
+  Duration clock_offset_{};
   std::unique_ptr<mesh::Node> machine_;
   /// Expires with the node: events in the queue that name it then do nothing.
   std::shared_ptr<SimNode*> self_;
