@@ -65,7 +65,14 @@ export type NativeControlEvent =
   | { kind: 'acceptDone'; at: number; request: number; error?: Error; addr: string }
   | { kind: 'peerUp'; at: number; peer: bigint; addr: string; security: 'modern' | 'legacy' }
   | { kind: 'peerDown'; at: number; peer: bigint; reason: string }
-  | { kind: 'streamOpened'; at: number; ref: number; peer: bigint; streamId: bigint; reliable: boolean }
+  | {
+      kind: 'streamOpened';
+      at: number;
+      ref: number;
+      peer: bigint;
+      streamId: bigint;
+      reliable: boolean;
+    }
   | { kind: 'streamFinished'; at: number; ref: number; finished: boolean }
   | { kind: 'credit'; at: number; peer: bigint; streamId: bigint; epoch: bigint }
   | { kind: 'shutdownDone'; at: number; unacknowledgedBytes: number };
@@ -117,7 +124,13 @@ export declare class NativeNode {
   start(): void;
   readonly started: boolean;
   /** Returns a request id; the result comes as 'connectDone'. */
-  connect(addr: string, publicKey: Uint8Array, peer: bigint, routed: boolean, timeoutMs?: number): number;
+  connect(
+    addr: string,
+    publicKey: Uint8Array,
+    peer: bigint,
+    routed: boolean,
+    timeoutMs?: number,
+  ): number;
   accept(peer: bigint): number;
   cancel(request: number): void;
   disconnect(peer: bigint): void;
@@ -126,7 +139,13 @@ export declare class NativeNode {
   setBlocked(addr: string, blocked: boolean): void;
   peerCount(): number;
   peers(): NativePeerInfo[];
-  openStream(peer: bigint, streamId: bigint, reliable: boolean, windowBytes: number, fairnessWeight: number): NativeStream;
+  openStream(
+    peer: bigint,
+    streamId: bigint,
+    reliable: boolean,
+    windowBytes: number,
+    fairnessWeight: number,
+  ): NativeStream;
   closeStream(peer: bigint, streamId: bigint): void;
   /** Events on stream 0, no window. */
   sendToAddress(addr: string, events: readonly Uint8Array[]): void;

@@ -61,7 +61,7 @@ export default {
     const consumed = consume();
 
     async function consume() {
-      for await (const [] of socket) echo.arrived();
+      for await (const message of socket) if (message.length > 0) echo.arrived();
     }
 
     return {

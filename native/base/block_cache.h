@@ -8,8 +8,8 @@ namespace netmesh {
 /// Blocks of 4 to 256 KiB that one thread fills and another frees, a hundred thousand times per
 /// second. The system's allocator hands such blocks back to the kernel and faults their pages in
 /// anew, which costs more than filling them. Process-wide, any thread, at most `kMaxCachedBytes`;
-/// blocks of other sizes go to the system directly, as do all under AddressSanitizer, which wants to
-/// see every free.
+/// blocks of other sizes go to the system directly, as do all under AddressSanitizer, which wants
+/// to see every free.
 class BlockCache {
  public:
   static constexpr std::size_t kSmallest = 4 * 1024;

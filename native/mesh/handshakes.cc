@@ -317,8 +317,8 @@ bool Node::Impl::answer(Now now, const Endpoint& from,
   queue_raw(routing && relayed && known_route ? *known_route : from, std::move(reply));
   ++counters.handshakes_completed;
   if (existing != nullptr && modern) {
-    // A replayed msg1 must not cost a peer its session, not even one that is silent for now: the new
-    // one waits for its first packet.
+    // A replayed msg1 must not cost a peer its session, not even one that is silent for now: the
+    // new one waits for its first packet.
     Peer& entry = peers[peer];
     if (entry.candidate) destroy_link(std::move(entry.candidate));
     sessions[link->session->id()] = link.get();

@@ -102,7 +102,7 @@ struct Link final : session::SessionEvents {
   bool confirmed = false;  ///< the peer is known to have the keys
   std::function<void(Link&)> on_confirmed;
   crypto::Key message1_digest{};  ///< responder: of the msg1 that made it
-  Bytes message2;                     ///< responder: the reply datagram, for a repeated msg1
+  Bytes message2;                 ///< responder: the reply datagram, for a repeated msg1
   std::optional<crypto::Key> entity_id;
   UnixNanos connected_at_ns = 0;
   TimePoint created_at{};

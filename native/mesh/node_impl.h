@@ -135,8 +135,9 @@ struct Node::Impl {
 
   std::unordered_map<NodeId, Peer> peers;
   std::unordered_map<SessionId, Link*> sessions;
-  std::unordered_map<crypto::Key, Link*, KeyHash> by_message1;  ///< responder links, by the msg1's digest
-  std::unordered_map<NodeId, Endpoint> routes;                   ///< added by the application
+  std::unordered_map<crypto::Key, Link*, KeyHash>
+      by_message1;                              ///< responder links, by the msg1's digest
+  std::unordered_map<NodeId, Endpoint> routes;  ///< added by the application
 
   std::vector<PendingConnect> connects;
   std::vector<PendingAccept> accepts;

@@ -130,8 +130,9 @@ void Node::Impl::install(std::unique_ptr<Link> link) {
       sink.peer_down(link->peer, DownReason::kReplaced, "a new handshake replaced the session");
     }
   }
-  // When both sides connect to each other, each may answer before its own answer has come. Both then
-  // prefer the session that the lower id began: it is kept until the peer shows that it has it.
+  // When both sides connect to each other, each may answer before its own answer has come. Both
+  // then prefer the session that the lower id began: it is kept until the peer shows that it has
+  // it.
   const auto kept = [&](const std::unique_ptr<Link>& rival) {
     return rival && rival->session->modern() && rival->session->stats().packets_received == 0 &&
            begun_by_lower_id(*rival) && !begun_by_lower_id(*link);
@@ -225,8 +226,9 @@ void Node::set_blocked(const Endpoint& address, bool blocked) {
 }
 
 std::size_t Node::peer_count() const {
-  return static_cast<std::size_t>(std::count_if(impl_->peers.begin(), impl_->peers.end(),
-                                                [](const auto& entry) { return entry.second.active != nullptr; }));
+  return static_cast<std::size_t>(
+      std::count_if(impl_->peers.begin(), impl_->peers.end(),
+                    [](const auto& entry) { return entry.second.active != nullptr; }));
 }
 
 std::optional<NodeId> Node::peer_at(const Endpoint& address) const {

@@ -16,7 +16,8 @@ namespace netmesh::runtime {
 
 bool DeadlineTimer::arm(TimePoint now, std::optional<TimePoint> deadline, bool postpone) {
   if (armed_ && *armed_ <= now) armed_.reset();
-  if (!deadline || (armed_ && (postpone ? *armed_ == *deadline : *armed_ <= *deadline))) return false;
+  if (!deadline || (armed_ && (postpone ? *armed_ == *deadline : *armed_ <= *deadline)))
+    return false;
   armed_ = deadline;
 #if defined(__linux__)
   // An all-zero time would disarm.

@@ -10,10 +10,11 @@
 
 namespace netmesh::session {
 
-/// One per modern session. Acknowledgements are coalesced, because each costs both ends a system call
-/// and the sender a wake-up: one leaves at the end of a receive batch when many packets wait for it,
-/// when the peer asks or when a gap shows; a few packets wait a moment for more, a lone packet longer
-/// for data going the other way to carry its acknowledgement. A sender that would stall asks.
+/// One per modern session. Acknowledgements are coalesced, because each costs both ends a system
+/// call and the sender a wake-up: one leaves at the end of a receive batch when many packets wait
+/// for it, when the peer asks or when a gap shows; a few packets wait a moment for more, a lone
+/// packet longer for data going the other way to carry its acknowledgement. A sender that would
+/// stall asks.
 class AckTracker {
  public:
   /// Longest wait of a lone packet; peers add it to their probe timeout.

@@ -35,8 +35,8 @@ Bytes handshake_packet(ByteSpan message) {
 
 }  // namespace
 
-BasePeer::BasePeer(SimNetwork& network, RandomSource& random, const Endpoint& address,
-                   NodeId id, const crypto::Key& psk)
+BasePeer::BasePeer(SimNetwork& network, RandomSource& random, const Endpoint& address, NodeId id,
+                   const crypto::Key& psk)
     : network_(network),
       random_(random),
       address_(address),
@@ -114,9 +114,8 @@ void BasePeer::on_handshake(const Endpoint& from, const std::optional<wire::Rout
 /// Spec 10 §5.8: exact replays, and claims to a peer that we connected to and that is active.
 bool BasePeer::rotation_refused(const crypto::Key& ephemeral) const {
   constexpr Duration kSessionTimeout = std::chrono::seconds(30);
-  return session_->initiator
-             ? network_.now().monotonic - session_->active_at < kSessionTimeout
-             : session_->ephemeral == ephemeral;
+  return session_->initiator ? network_.now().monotonic - session_->active_at < kSessionTimeout
+                             : session_->ephemeral == ephemeral;
 }
 
 /// Spec 10 §5.4.
@@ -324,8 +323,8 @@ void BasePeer::on_grant(ByteSpan message) {
   if (consumed <= out.max_consumed_seen) return;
   const std::uint64_t delta = consumed - out.max_consumed_seen;
   out.max_consumed_seen = consumed;
-  out.credit = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(out.credit + delta, out.options.window));
+  out.credit =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(out.credit + delta, out.options.window));
 }
 
 }  // namespace netmesh::sim

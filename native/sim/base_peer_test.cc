@@ -66,20 +66,20 @@ TEST_F(WorkedExample, DirectHandshakeAndPackets) {
   network.run_for(std::chrono::seconds(1));
   ASSERT_TRUE(initiator.connected() && responder.connected());
   ASSERT_EQ(sent.size(), 2u);
-  const Bytes header = hex(
-      "454e0110 00000000 00000000 000000000000000000000000"
-      "0000000000000000 0000000000000000 0000000000000000"
-      "00000000 00000000 00000000 30000000");
+  const Bytes header =
+      hex("454e0110 00000000 00000000 000000000000000000000000"
+          "0000000000000000 0000000000000000 0000000000000000"
+          "00000000 00000000 00000000 30000000");
   Bytes msg1 = header;
-  const Bytes noise1 = hex(
-      "0faa684ed28867b97f4a6a2dee5df8ce974e76b7018e3f22a1c4cf2678570f20"
-      "0527c4694d73ff335cc7ed7377fa25ab");
+  const Bytes noise1 =
+      hex("0faa684ed28867b97f4a6a2dee5df8ce974e76b7018e3f22a1c4cf2678570f20"
+          "0527c4694d73ff335cc7ed7377fa25ab");
   msg1.insert(msg1.end(), noise1.begin(), noise1.end());
   EXPECT_EQ(to_hex(sent[0]), to_hex(msg1));
   Bytes msg2 = header;
-  const Bytes noise2 = hex(
-      "7b0d47d93427f8311160781c7c733fd89f88970aef490d8aa0ee19a4cb8a1b14"
-      "3ca8adb125dc8dcc7252ad49dd6678f0");
+  const Bytes noise2 =
+      hex("7b0d47d93427f8311160781c7c733fd89f88970aef490d8aa0ee19a4cb8a1b14"
+          "3ca8adb125dc8dcc7252ad49dd6678f0");
   msg2.insert(msg2.end(), noise2.begin(), noise2.end());
   EXPECT_EQ(to_hex(sent[1]), to_hex(msg2));
   EXPECT_EQ(initiator.session_id(), SessionId{0x9ef7'fc49'e3c7'8d93});
@@ -101,10 +101,11 @@ TEST_F(WorkedExample, DirectHandshakeAndPackets) {
             to_hex(hex("454e01200000000000000000 da71307d0100000000000000 938dc7e349fcf79e"
                        "0000000000000000 0000000000000000 0000000000000000 0000000000000000"
                        "4b1fe1ebc165c1ac74bc3909916ea928")));
-  EXPECT_EQ(to_hex(sent[2]),
-            to_hex(hex("454e010000000000000b0000 da71307d0000000000000000 938dc7e349fcf79e"
-                       "ffffffffffffffff 0000000000000000 0000000000000000 0000000014000100"
-                       "f1f4c91954d4f5fb7fa08b507b2198c6f5a79aba 4d7accf32d1cc80ad3e39cd624b2e525")));
+  EXPECT_EQ(
+      to_hex(sent[2]),
+      to_hex(hex("454e010000000000000b0000 da71307d0000000000000000 938dc7e349fcf79e"
+                 "ffffffffffffffff 0000000000000000 0000000000000000 0000000014000100"
+                 "f1f4c91954d4f5fb7fa08b507b2198c6f5a79aba 4d7accf32d1cc80ad3e39cd624b2e525")));
   ASSERT_EQ(responder.events().size(), 1u);
   EXPECT_EQ(responder.heartbeats(), 1u);
   ASSERT_EQ(initiator.grants_received().size(), 1u);

@@ -42,7 +42,7 @@ std::string kind(ByteSpan datagram) {
       const auto header = wire::parse_net_packet(datagram);
       if (!header) return "base, malformed";
       if (header->is_handshake()) return "handshake";
-      return numbered(header->is_heartbeat()       ? "heartbeat"
+      return numbered(header->is_heartbeat()        ? "heartbeat"
                       : header->subprotocol_id != 0 ? "control"
                                                     : "base",
                       header->session_id.value, header->counter);

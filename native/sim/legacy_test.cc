@@ -156,8 +156,10 @@ TEST_F(LegacyPeer, GrantsAreOnePerStreamAndReceiveBatch) {
   pass();
   ASSERT_EQ(base.grants_received().size(), 2u);
   for (const wire::WindowGrant& grant : base.grants_received()) {
-    if (grant.stream_id == StreamId{1}) EXPECT_EQ(grant.total_consumed, cost);
-    else EXPECT_EQ(grant.total_consumed, 10u * (80 + 4 + 4 + 3) + 90);
+    if (grant.stream_id == StreamId{1})
+      EXPECT_EQ(grant.total_consumed, cost);
+    else
+      EXPECT_EQ(grant.total_consumed, 10u * (80 + 4 + 4 + 3) + 90);
   }
   EXPECT_EQ(base.credit(StreamId{1}), 65'536u);
   EXPECT_EQ(base.credit(StreamId{2}), 65'536u);
@@ -255,7 +257,8 @@ TEST_F(LegacyPeer, ControlProtocolsAreNotEventsAndUnknownOnesAre) {
     base.send_packet(header, plaintext);
     pass();
   };
-  constexpr std::array<std::uint16_t, 7> kHandled{0x0500, 0x0A00, 0x0C00, 0x0D00, 0x0D01, 0x0E00, 0x0F00};
+  constexpr std::array<std::uint16_t, 7> kHandled{0x0500, 0x0A00, 0x0C00, 0x0D00,
+                                                  0x0D01, 0x0E00, 0x0F00};
   for (const std::uint16_t id : kHandled) {
     send_subprotocol(id);
     EXPECT_EQ(node.stream(kBaseId, StreamId{id}), nullptr) << std::hex << id;
@@ -362,7 +365,8 @@ TEST_F(LegacyPeer, EventsBehindARelayLeaveRoomForTheRoutingHeader) {
   SimNode& relay = world.add(3);
   world.network.set_partitioned(node.address(), base.address(), true);
   ASSERT_TRUE(connect(world, node, relay));
-  relay.call([&](mesh::Node& machine, Now now) { machine.add_route(now, kBaseId, base.address()); });
+  relay.call(
+      [&](mesh::Node& machine, Now now) { machine.add_route(now, kBaseId, base.address()); });
   base.start();
   mesh::ConnectOptions options;
   options.routed = true;

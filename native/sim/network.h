@@ -29,7 +29,8 @@ struct LinkConfig {
   double corrupt = 0;  ///< bit flips, truncation, or bytes appended
   Duration delay = std::chrono::milliseconds(5);
   Duration jitter{};  ///< up to this much more; datagrams overtake each other
-  /// 0: unlimited. Else a queue of `queue_bytes` in front of a line of this speed; overflow is lost.
+  /// 0: unlimited. Else a queue of `queue_bytes` in front of a line of this speed; overflow is
+  /// lost.
   std::uint64_t bytes_per_second = 0;
   std::uint64_t queue_bytes = 64 * 1024;
   /// Larger datagrams are lost; 0: none is.
@@ -64,7 +65,8 @@ class SimNetwork {
   /// Until `done` or until `limit` has passed; whether `done` came true.
   bool run_until(const std::function<bool()>& done, Duration limit);
   void run_for(Duration duration);
-  /// The machine sleeps: time passes at once, and what was due meanwhile happens late, at the new time.
+  /// The machine sleeps: time passes at once, and what was due meanwhile happens late, at the new
+  /// time.
   void jump(Duration duration) { now_ += duration; }
 
   // --- shape ---
@@ -75,8 +77,8 @@ class SimNetwork {
   void set_links(const Endpoint& a, const Endpoint& b, const LinkConfig& config);
   /// Nothing passes between the two, in either direction.
   void set_partitioned(const Endpoint& a, const Endpoint& b, bool partitioned);
-  /// Datagrams that come from `from` seem to come from `seen` (a translating router, a moved phone);
-  /// what is sent to `seen` reaches `from`. `seen == from` ends it.
+  /// Datagrams that come from `from` seem to come from `seen` (a translating router, a moved
+  /// phone); what is sent to `seen` reaches `from`. `seen == from` ends it.
   void set_translation(const Endpoint& from, const Endpoint& seen);
 
   // --- traffic ---

@@ -214,7 +214,8 @@ void SimNode::on_timer() {
   }
   timeouts_at_instant_ = at == last_timeout_ ? timeouts_at_instant_ + 1 : 1;
   last_timeout_ = at;
-  if (!expect(timeouts_at_instant_ < kMaxTimeoutsAtInstant, "timeouts repeat without time passing")) {
+  if (!expect(timeouts_at_instant_ < kMaxTimeoutsAtInstant,
+              "timeouts repeat without time passing")) {
     return;
   }
   ++timeouts_handled_;
@@ -277,8 +278,8 @@ void SimNode::pace() {
     SimNode& node = **self;
     node.pacing_ = false;
     if (!node.reading_.paused) {
-      node.read(node.reading_.bytes_per_second *
-                static_cast<std::uint64_t>(kReadInterval.count()) / 1'000'000'000);
+      node.read(node.reading_.bytes_per_second * static_cast<std::uint64_t>(kReadInterval.count()) /
+                1'000'000'000);
     }
     node.pace();
   });
@@ -297,7 +298,8 @@ void SimNode::accept_done(mesh::RequestId request, Expected<Endpoint> result) {
 }
 
 void SimNode::peer_up(NodeId peer, const Endpoint& address, mesh::SecurityMode mode) {
-  note("peer up: " + short_id(peer) + (mode == mesh::SecurityMode::kModern ? " modern" : " legacy"));
+  note("peer up: " + short_id(peer) +
+       (mode == mesh::SecurityMode::kModern ? " modern" : " legacy"));
   expect(!is_up(peer), "peer_up for a peer that is up");
   up_[peer] = true;
   PeerEvent event;

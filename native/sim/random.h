@@ -8,8 +8,9 @@
 
 namespace netmesh::sim {
 
-/// xoshiro256** (Blackman, Vigna), seeded through splitmix64. The standard library's engines would do,
-/// but not its distributions: they differ between implementations, and a seed must replay anywhere.
+/// xoshiro256** (Blackman, Vigna), seeded through splitmix64. The standard library's engines would
+/// do, but not its distributions: they differ between implementations, and a seed must replay
+/// anywhere.
 class SimRandom final : public RandomSource {
  public:
   explicit SimRandom(std::uint64_t seed) {

@@ -30,7 +30,8 @@ std::size_t check_datagrams(World& world, const Flow& flow, const std::vector<By
   const ReceivedMessage* previous = nullptr;
   std::uint64_t previous_number = 0;
   for (const ReceivedMessage& message : stream->messages) {
-    if (!world.expect(message.bytes.size() >= kNumberBytes, flow.name() + ": an event was cut")) break;
+    if (!world.expect(message.bytes.size() >= kNumberBytes, flow.name() + ": an event was cut"))
+      break;
     const auto number = load_le<std::uint64_t>(message.bytes.data());
     if (!world.expect(number < sent.size() && message.bytes == sent[number],
                       flow.name() + ": an event is not what was sent") ||
@@ -41,7 +42,8 @@ std::size_t check_datagrams(World& world, const Flow& flow, const std::vector<By
       world.expect(message.index == previous->index + 1 && number == previous_number + 1,
                    flow.name() + ": events of one packet are out of order");
     } else {
-      world.expect(message.index == 0, flow.name() + ": a packet does not begin at its first event");
+      world.expect(message.index == 0,
+                   flow.name() + ": a packet does not begin at its first event");
       world.expect(packets.insert(message.sequence).second, flow.name() + ": a packet came twice");
     }
     previous = &message;
@@ -83,7 +85,8 @@ void stream_events(World& world, SimRandom& random, const Ends& ends, std::uint6
   sent.resize(flows.size());
   for (std::uint64_t number = 0; number < events; ++number) {
     for (std::size_t i = 0; i < flows.size(); ++i) {
-      const std::size_t size = random.chance(0.05) ? kLargestEvent : random_size(random, kLargestEvent);
+      const std::size_t size =
+          random.chance(0.05) ? kLargestEvent : random_size(random, kLargestEvent);
       sent[i].push_back(numbered_event(number, size));
       flows[i]->sender().push(sent[i].back());
     }
@@ -99,8 +102,10 @@ void stream_events(World& world, SimRandom& random, const Ends& ends, std::uint6
   world.network.run_for(seconds(20));
   for (std::size_t i = 0; i < flows.size(); ++i) {
     const std::size_t arrived = check_datagrams(world, *flows[i], sent[i]);
-    if (lossless) world.expect(arrived == sent[i].size(), flows[i]->name() + " lost events");
-    else world.expect(arrived > 0, flows[i]->name() + " delivered nothing");
+    if (lossless)
+      world.expect(arrived == sent[i].size(), flows[i]->name() + " lost events");
+    else
+      world.expect(arrived > 0, flows[i]->name() + " delivered nothing");
   }
 }
 
@@ -148,7 +153,9 @@ void modes_alternate(World& world, SimRandom& random) {
     for (std::uint64_t number = 0; number < 1 + random.below(10); ++number) {
       sender.push(numbered_event(number, random_size(random, kLargestEvent)));
     }
-    if (!world.run_until("everything is admitted", [&] { return sender.idle(); }, minutes(5))) return;
+    if (!world.run_until(
+            "everything is admitted", [&] { return sender.idle(); }, minutes(5)))
+      return;
     if (reliable) reliable_sent.push_back(sender.sent());
     sender.finish();
     if (random.chance(0.5)) world.network.run_for(random.duration(Duration(0), seconds(1)));
@@ -164,11 +171,13 @@ void modes_alternate(World& world, SimRandom& random) {
       }
       continue;
     }
-    if (!world.expect(opening < reliable_sent.size(), "more reliable openings than were made")) return;
+    if (!world.expect(opening < reliable_sent.size(), "more reliable openings than were made"))
+      return;
     const auto& sent = reliable_sent[opening++];
     world.expect(stream.end == mesh::StreamEnd::kFinished, "a reliable opening finishes");
     bool same = stream.messages.size() == sent.size();
-    for (std::size_t i = 0; same && i < sent.size(); ++i) same = stream.messages[i].bytes == sent[i];
+    for (std::size_t i = 0; same && i < sent.size(); ++i)
+      same = stream.messages[i].bytes == sent[i];
     world.expect(same, "a reliable opening delivers what was sent");
   }
   world.expect(opening == reliable_sent.size(), "every reliable opening arrives");
@@ -176,15 +185,16 @@ void modes_alternate(World& world, SimRandom& random) {
 
 constexpr std::array kScenarios{
     Scenario{"datagram-lossless",
-             "fire-and-forget events up to 8108 bytes all arrive whole when nothing is lost", lossless},
+             "fire-and-forget events up to 8108 bytes all arrive whole when nothing is lost",
+             lossless},
     Scenario{"datagram-lossy",
              "fire-and-forget streams deliver no event twice and keep the order within a packet",
              lossy},
     Scenario{"datagram-small-window",
              "fire-and-forget streams go on when the peer's window is small and packets are lost",
              small_receive_window},
-    Scenario{"datagram-modes-alternate", "one id carries reliable and fire-and-forget openings in turn",
-             modes_alternate},
+    Scenario{"datagram-modes-alternate",
+             "one id carries reliable and fire-and-forget openings in turn", modes_alternate},
 };
 
 }  // namespace

@@ -43,9 +43,9 @@ void expect_conversation(World& world, SimRandom& random, SimNode& a, SimNode& b
       flow->sender().finish();
     }
     const auto replaced = [&] { return a.peer_events().size() + b.peer_events().size() != events; };
-    world.run_until("a message arrives each way",
-                    [&] { return replaced() || (flows[0]->complete() && flows[1]->complete()); },
-                    minutes(10));
+    world.run_until(
+        "a message arrives each way",
+        [&] { return replaced() || (flows[0]->complete() && flows[1]->complete()); }, minutes(10));
     if (!world.ok()) return;
     if (replaced()) continue;
     for (const auto& flow : flows) flow->check_complete(world);
@@ -76,8 +76,8 @@ void direct_to_started(World& world, SimRandom& random) {
   const bool start_before = random.chance(0.5);
   if (start_before) a.start();
   const mesh::RequestId request = a.connect(b);
-  if (!world.run_until("the connect is resolved", [&] { return a.connected(request) != nullptr; },
-                       minutes(2))) {
+  if (!world.run_until(
+          "the connect is resolved", [&] { return a.connected(request) != nullptr; }, minutes(2))) {
     return;
   }
   expect_connected(world, a, request);
@@ -100,9 +100,10 @@ void accepted(World& world, SimRandom& random) {
     accept = b.accept(a);
   }
   if (!world.expect(accept.has_value(), "accept is allowed before start")) return;
-  world.run_until("both requests are resolved",
-                  [&] { return a.connected(request) != nullptr && b.accepted(*accept) != nullptr; },
-                  minutes(2));
+  world.run_until(
+      "both requests are resolved",
+      [&] { return a.connected(request) != nullptr && b.accepted(*accept) != nullptr; },
+      minutes(2));
   if (!world.ok()) return;
   expect_connected(world, a, request);
   const Expected<Endpoint>& result = *b.accepted(*accept);
@@ -122,8 +123,8 @@ void unaccepted(World& world, SimRandom& random) {
   world.expect(accept.has_value(), "accept is allowed before start");
   a.start();
   const mesh::RequestId request = a.connect(b);
-  world.run_until("the connect is given up", [&] { return a.connected(request) != nullptr; },
-                  seconds(16));
+  world.run_until(
+      "the connect is given up", [&] { return a.connected(request) != nullptr; }, seconds(16));
   if (!world.ok()) return;
   const Expected<void>& result = *a.connected(request);
   world.expect(!result && result.error().message == "connection error: handshake timeout",
@@ -151,9 +152,10 @@ void both_at_once(World& world, SimRandom& random) {
   const mesh::RequestId from_a = a.connect(b);
   if (!same_instant) world.network.run_for(random.duration(Duration(0), link.delay));
   const mesh::RequestId from_b = b.connect(a);
-  if (!world.run_until("both connects are resolved",
-                       [&] { return a.connected(from_a) != nullptr && b.connected(from_b) != nullptr; },
-                       minutes(2))) {
+  if (!world.run_until(
+          "both connects are resolved",
+          [&] { return a.connected(from_a) != nullptr && b.connected(from_b) != nullptr; },
+          minutes(2))) {
     return;
   }
   expect_connected(world, a, from_a);
@@ -193,18 +195,21 @@ void routed(World& world, SimRandom& random) {
   if (!world.ok()) return;
   Expected<mesh::RequestId> accept = fail(ErrorKind::kFatal, "not called");
   const bool accepts = random.chance(0.5);
-  if (accepts) accept = nodes.b.accept(nodes.a);
-  else nodes.b.start();
+  if (accepts)
+    accept = nodes.b.accept(nodes.a);
+  else
+    nodes.b.start();
   if (random.chance(0.5)) nodes.a.start();
   const mesh::RequestId request = nodes.a.connect_via(nodes.relay, nodes.b);
-  if (!world.run_until("the routed connect is resolved",
-                       [&] { return nodes.a.connected(request) != nullptr; }, minutes(2))) {
+  if (!world.run_until(
+          "the routed connect is resolved", [&] { return nodes.a.connected(request) != nullptr; },
+          minutes(2))) {
     return;
   }
   expect_connected(world, nodes.a, request);
   if (accepts) {
-    world.run_until("the accept is resolved", [&] { return nodes.b.accepted(*accept) != nullptr; },
-                    minutes(2));
+    world.run_until(
+        "the accept is resolved", [&] { return nodes.b.accepted(*accept) != nullptr; }, minutes(2));
   }
   expect_conversation(world, random, nodes.a, nodes.b);
   for (const mesh::PeerInfo& info : nodes.a.machine().peers()) {
@@ -220,12 +225,10 @@ void routed_both_at_once(World& world, SimRandom& random) {
   const mesh::RequestId from_a = nodes.a.connect_via(nodes.relay, nodes.b);
   world.network.run_for(random.duration(Duration(0), milliseconds(20)));
   const mesh::RequestId from_b = nodes.b.connect_via(nodes.relay, nodes.a);
-  world.run_until("both connects are resolved",
-                  [&] {
-                    return nodes.a.connected(from_a) != nullptr &&
-                           nodes.b.connected(from_b) != nullptr;
-                  },
-                  minutes(2));
+  world.run_until(
+      "both connects are resolved",
+      [&] { return nodes.a.connected(from_a) != nullptr && nodes.b.connected(from_b) != nullptr; },
+      minutes(2));
   if (!world.ok()) return;
   expect_connected(world, nodes.a, from_a);
   expect_connected(world, nodes.b, from_b);
@@ -241,8 +244,8 @@ void routed_without_relay(World& world, SimRandom& random) {
   b.start();
   if (random.chance(0.5)) a.start();
   const mesh::RequestId request = a.connect_via(b, b);
-  if (!world.run_until("the connect is resolved", [&] { return a.connected(request) != nullptr; },
-                       minutes(2))) {
+  if (!world.run_until(
+          "the connect is resolved", [&] { return a.connected(request) != nullptr; }, minutes(2))) {
     return;
   }
   expect_connected(world, a, request);
@@ -264,10 +267,10 @@ void wrong_credentials(World& world, SimRandom& random) {
   crypto::Key key = kind == 1 ? other.public_key() : b.public_key();
   if (kind == 3) key.fill(std::byte{0});
   const NodeId id = kind == 2 ? other.id() : b.id();
-  const mesh::RequestId request = a.call([&](mesh::Node& machine, Now now) {
-    return machine.connect(now, b.address(), key, id, {});
-  });
-  world.run_until("the connect fails", [&] { return a.connected(request) != nullptr; }, seconds(16));
+  const mesh::RequestId request = a.call(
+      [&](mesh::Node& machine, Now now) { return machine.connect(now, b.address(), key, id, {}); });
+  world.run_until(
+      "the connect fails", [&] { return a.connected(request) != nullptr; }, seconds(16));
   if (!world.ok()) return;
   world.expect(!*a.connected(request), "wrong credentials do not connect");
   world.expect(a.machine().peer_count() == 0 && b.machine().peer_count() == 0, "nobody has a peer");
@@ -288,8 +291,8 @@ void reconnect(World& world, SimRandom& random) {
     SimNode& from = random.chance(0.5) ? a : b;
     SimNode& to = &from == &a ? b : a;
     const mesh::RequestId request = from.connect(to);
-    world.run_until("the connect is resolved", [&] { return from.connected(request) != nullptr; },
-                    minutes(2));
+    world.run_until(
+        "the connect is resolved", [&] { return from.connected(request) != nullptr; }, minutes(2));
     if (!world.ok()) return;
     expect_connected(world, from, request);
     world.network.run_for(random.duration(Duration(0), seconds(2)));
@@ -300,7 +303,8 @@ void reconnect(World& world, SimRandom& random) {
 }
 
 constexpr std::array kScenarios{
-    Scenario{"handshake-direct", "a started node is reached directly at 40 % loss", direct_to_started},
+    Scenario{"handshake-direct", "a started node is reached directly at 40 % loss",
+             direct_to_started},
     Scenario{"handshake-accept", "accept works before start, before and after the first message",
              accepted},
     Scenario{"handshake-unaccepted", "a node before start lets nobody in but whom it accepts",
@@ -316,7 +320,8 @@ constexpr std::array kScenarios{
     Scenario{"handshake-wrong-credentials",
              "a wrong secret, key or node id fails without a trace at the responder",
              wrong_credentials},
-    Scenario{"handshake-reconnect", "connecting anew replaces the session on both sides", reconnect},
+    Scenario{"handshake-reconnect", "connecting anew replaces the session on both sides",
+             reconnect},
 };
 
 }  // namespace

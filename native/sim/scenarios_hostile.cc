@@ -53,9 +53,9 @@ Bytes make_garbage(SimRandom& random, ByteSpan original) {
     }
     case 3: {  // routed to nobody
       Bytes packet = random.bytes(wire::kMinRoutedBytes + random.below(100));
-      wire::write_routing_header({8, 0, 0, 0, static_cast<std::uint32_t>(random.next()),
-                                  NodeId{random.next() | 1}},
-                                 packet);
+      wire::write_routing_header(
+          {8, 0, 0, 0, static_cast<std::uint32_t>(random.next()), NodeId{random.next() | 1}},
+          packet);
       return packet;
     }
     case 4:  // of the size of a pingwave or a punch
@@ -88,9 +88,9 @@ Record conversation(World& world, std::uint64_t seed, bool attacked) {
     ++record.datagrams;
     record.wire = crypto::xxh3_64(datagram) ^ (record.wire * 0x9E37'79B9'7F4A'7C15ULL);
     if (attacked && attacker.chance(0.5)) {
-      const Endpoint source = attacker.chance(0.5)
-                                  ? from
-                                  : address_of(static_cast<std::uint32_t>(attacker.below(1u << 24)));
+      const Endpoint source =
+          attacker.chance(0.5) ? from
+                               : address_of(static_cast<std::uint32_t>(attacker.below(1u << 24)));
       const Endpoint& target = attacker.chance(0.7) ? to : from;
       world.network.inject(source, target, make_garbage(attacker, datagram),
                            attacker.duration(Duration(0), milliseconds(10)));
@@ -174,9 +174,8 @@ void handshake_flood(World& world, SimRandom& random) {
   constexpr int kDatagrams = 300;
   const auto flood = [&] {
     for (int i = 0; i < kDatagrams; ++i) {
-      const Endpoint from = one_source
-                                ? source
-                                : address_of(static_cast<std::uint32_t>(random.below(1u << 24)));
+      const Endpoint from =
+          one_source ? source : address_of(static_cast<std::uint32_t>(random.below(1u << 24)));
       world.network.inject(from, victim.address(), bogus_handshake(random, victim.id()),
                            random.duration(Duration(0), seconds(1)));
     }
@@ -186,8 +185,8 @@ void handshake_flood(World& world, SimRandom& random) {
   world.network.run_for(seconds(2));
   const std::size_t heap = heap_in_use();
   const mesh::NodeCounters after = victim.machine().counters();
-  world.expect(after.dropped_handshake + after.dropped_rate_limited -
-                       before.dropped_handshake - before.dropped_rate_limited ==
+  world.expect(after.dropped_handshake + after.dropped_rate_limited - before.dropped_handshake -
+                       before.dropped_rate_limited ==
                    kDatagrams,
                "every bogus handshake is dropped and counted");
   world.expect(after.datagrams_sent == before.datagrams_sent, "strangers get no answer");
@@ -196,8 +195,9 @@ void handshake_flood(World& world, SimRandom& random) {
                "strangers become no peers");
   flood();
   const mesh::RequestId request = real.connect(victim);
-  world.run_until("a real handshake gets through", [&] { return real.connected(request) != nullptr; },
-                  seconds(6));
+  world.run_until(
+      "a real handshake gets through", [&] { return real.connected(request) != nullptr; },
+      seconds(6));
   if (!world.ok()) return;
   world.expect(real.connected(request)->has_value(), "a real handshake succeeds under the flood");
   world.network.run_for(seconds(2));
@@ -271,11 +271,14 @@ void replay_against_session(World& world, SimRandom& random) {
   if (!connect(world, a, b)) return;
   const std::size_t events = a.peer_events().size() + b.peer_events().size();
   std::vector<std::unique_ptr<Flow>> flows;
-  flows.push_back(std::make_unique<Flow>(a, b, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
-  flows.push_back(std::make_unique<Flow>(b, a, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
+  flows.push_back(
+      std::make_unique<Flow>(a, b, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
+  flows.push_back(
+      std::make_unique<Flow>(b, a, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
   for (int round = 0; round < 40; ++round) {
     for (const auto& flow : flows) flow->push(random, random_size(random, 10'000));
-    for (int i = 0; i < 5; ++i) replay_one(world, random, random.chance(0.5) ? handshakes : history);
+    for (int i = 0; i < 5; ++i)
+      replay_one(world, random, random.chance(0.5) ? handshakes : history);
     world.network.run_for(random.duration(Duration(0), seconds(1)));
   }
   world.network.set_tap(nullptr);
@@ -295,31 +298,36 @@ void replay_before_session(World& world, SimRandom& random) {
   SimNode& a = world.add(1);
   const bool accepts = random.chance(0.5);
   Expected<mesh::RequestId> accept = fail(ErrorKind::kFatal, "not called");
-  if (accepts) accept = b.accept(a);
-  else b.start();
+  if (accepts)
+    accept = b.accept(a);
+  else
+    b.start();
   for (int i = 0; i < 20; ++i) replay_one(world, random, handshakes);
   world.network.run_for(random.duration(Duration(0), seconds(3)));
-  if (accepts) world.expect(b.accepted(*accept) == nullptr, "a replay is not the peer that is awaited");
+  if (accepts)
+    world.expect(b.accepted(*accept) == nullptr, "a replay is not the peer that is awaited");
   const mesh::RequestId request = a.connect(b);
   for (int i = 0; i < 20; ++i) replay_one(world, random, handshakes);
-  world.run_until("the real connect is resolved", [&] { return a.connected(request) != nullptr; },
-                  seconds(10));
+  world.run_until(
+      "the real connect is resolved", [&] { return a.connected(request) != nullptr; }, seconds(10));
   if (!world.ok()) return;
   world.expect(a.connected(request)->has_value(), "the real connect succeeds");
   if (accepts) {
-    world.run_until("the accept is resolved", [&] { return b.accepted(*accept) != nullptr; },
-                    seconds(5));
+    world.run_until(
+        "the accept is resolved", [&] { return b.accepted(*accept) != nullptr; }, seconds(5));
     if (world.ok()) world.expect(b.accepted(*accept)->has_value(), "the accept succeeds");
     b.start();
   }
   if (!wait_for_session(world, a, b)) return;
   std::vector<std::unique_ptr<Flow>> flows;
-  flows.push_back(std::make_unique<Flow>(b, a, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
+  flows.push_back(
+      std::make_unique<Flow>(b, a, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
   flows.back()->push(random, 1'000);
   finish_flows(world, flows, minutes(1));
 }
 
-/// A member of the mesh answers in nobody's place: a node id cannot be claimed with another identity.
+/// A member of the mesh answers in nobody's place: a node id cannot be claimed with another
+/// identity.
 void stolen_node_id(World& world, SimRandom& random) {
   SimNode& a = world.add(1);
   SimNode& b = world.add(2);
@@ -334,13 +342,14 @@ void stolen_node_id(World& world, SimRandom& random) {
   world.network.run_for(seconds(1));
   SimNode& thief = world.add(3);
   const mesh::RequestId request = a.call([&](mesh::Node& machine, Now now) {
-    return machine.connect(now, thief.address(), thief.public_key(), NodeId{b.id().value ^ (1ULL << 40)},
-                           {});
+    return machine.connect(now, thief.address(), thief.public_key(),
+                           NodeId{b.id().value ^ (1ULL << 40)}, {});
   });
-  world.run_until("the connect is resolved", [&] { return a.connected(request) != nullptr; },
-                  seconds(20));
+  world.run_until(
+      "the connect is resolved", [&] { return a.connected(request) != nullptr; }, seconds(20));
   if (!world.ok()) return;
-  world.expect(!a.connected(request)->has_value(), "another identity than the one asked for is refused");
+  world.expect(!a.connected(request)->has_value(),
+               "another identity than the one asked for is refused");
   world.expect(b.peer_events().size() == events && a.is_up(b), "the session is untouched");
 }
 
@@ -351,7 +360,8 @@ constexpr std::array kScenarios{
     Scenario{"hostile-handshake-flood",
              "bogus handshakes get no answer, take no memory and do not keep real ones out",
              handshake_flood},
-    Scenario{"hostile-replay", "everything ever recorded, replayed, does not touch a living session",
+    Scenario{"hostile-replay",
+             "everything ever recorded, replayed, does not touch a living session",
              replay_against_session},
     Scenario{"hostile-replay-first", "replayed handshakes do not keep the real peer out",
              replay_before_session},

@@ -29,18 +29,16 @@ bool connect_base(World& world, SimRandom& random, const Ends& ends) {
   const auto [node, base] = ends;
   switch (random.below(4)) {
     case 0: {  // the base node connects, ours accepts before its start
-      const auto accept = node.call([&](mesh::Node& machine, Now now) {
-        return machine.accept(now, base.id());
-      });
+      const auto accept =
+          node.call([&](mesh::Node& machine, Now now) { return machine.accept(now, base.id()); });
       if (!world.expect(accept.has_value(), "accept is allowed before start")) return false;
       for (int attempt = 0; attempt < 20 && !base.connected(); ++attempt) {
         base.connect(node.address(), node.public_key(), node.id());
         world.network.run_for(seconds(1));
         // A lost reply strands a 0.19 pair: ours believes it is connected and waits no more.
         if (!base.connected() && node.accepted(*accept) != nullptr) {
-          const auto again = node.call([&](mesh::Node& machine, Now now) {
-            return machine.accept(now, base.id());
-          });
+          const auto again = node.call(
+              [&](mesh::Node& machine, Now now) { return machine.accept(now, base.id()); });
           world.expect(again.has_value(), "accept may be called again");
         }
       }
@@ -75,8 +73,9 @@ bool connect_base(World& world, SimRandom& random, const Ends& ends) {
       const mesh::RequestId request = node.call([&](mesh::Node& machine, Now now) {
         return machine.connect(now, base.address(), base.public_key(), base.id(), options);
       });
-      world.run_until("the connect is resolved",
-                      [&] { return node.connected(request) != nullptr; }, minutes(2));
+      world.run_until(
+          "the connect is resolved", [&] { return node.connected(request) != nullptr; },
+          minutes(2));
     }
   }
   if (!world.ok()) return false;
@@ -106,7 +105,8 @@ void both_ways(World& world, SimRandom& random) {
   for (int i = 0; i < 40; ++i) {
     sender.push(random_message(random, random.chance(0.1) ? 8'108 : random_size(random, 8'108)));
   }
-  world.run_until("everything is admitted", [&] { return sender.idle(); }, minutes(1));
+  world.run_until(
+      "everything is admitted", [&] { return sender.idle(); }, minutes(1));
   world.network.run_for(seconds(1));
   std::vector<Bytes> received;
   std::uint64_t sequence = 0;
@@ -119,7 +119,8 @@ void both_ways(World& world, SimRandom& random) {
     sequence = event.sequence;
     received.push_back(event.bytes);
   }
-  world.expect(received == sender.sent(), "a base node gets every event, in packets of whole events");
+  world.expect(received == sender.sent(),
+               "a base node gets every event, in packets of whole events");
   for (const std::size_t payload : base.packet_payloads()) {
     world.expect(payload <= wire::kMaxNetPayloadBytes, "packets fit 8192 bytes");
   }
@@ -205,17 +206,17 @@ void refused(World& world, SimRandom& random) {
     const mesh::RequestId request = node.call([&](mesh::Node& machine, Now now) {
       return machine.connect(now, base.address(), base.public_key(), base.id(), options);
     });
-    world.run_until("the connect is resolved", [&] { return node.connected(request) != nullptr; },
-                    seconds(6));
+    world.run_until(
+        "the connect is resolved", [&] { return node.connected(request) != nullptr; }, seconds(6));
     if (!world.ok()) return;
     const Expected<void>& result = *node.connected(request);
-    world.expect(!result && result.error().message.find("legacyPeers is 'deny'") != std::string::npos,
-                 "the connect says that policy refuses base peers");
+    world.expect(
+        !result && result.error().message.find("legacyPeers is 'deny'") != std::string::npos,
+        "the connect says that policy refuses base peers");
   } else {
     if (!routed) {
-      const auto accept = node.call([&](mesh::Node& machine, Now now) {
-        return machine.accept(now, base.id());
-      });
+      const auto accept =
+          node.call([&](mesh::Node& machine, Now now) { return machine.accept(now, base.id()); });
       world.expect(accept.has_value(), "accept is allowed before start");
       base.connect(node.address(), node.public_key(), node.id());
     } else {
@@ -296,8 +297,10 @@ constexpr std::array kScenarios{
              "a 0.19 node and ours exchange events after any kind of handshake, credit and all",
              both_ways},
     Scenario{"legacy-lossy", "bad links to a 0.19 node cost events, never duplicates", lossy},
-    Scenario{"legacy-refused", "with legacy peers denied, 0.19 nodes are refused both ways", refused},
-    Scenario{"legacy-slow-reader", "a slow reader holds back the grants to a 0.19 sender", slow_reader},
+    Scenario{"legacy-refused", "with legacy peers denied, 0.19 nodes are refused both ways",
+             refused},
+    Scenario{"legacy-slow-reader", "a slow reader holds back the grants to a 0.19 sender",
+             slow_reader},
     Scenario{"legacy-shutdown", "what was sent to a 0.19 node before a shutdown leaves",
              shutdown_with_queue},
 };

@@ -7,9 +7,7 @@
 namespace netmesh::sim {
 namespace {
 
-session::StreamConfig reliable_stream(std::uint64_t id) {
-  return {StreamId{id}, true, 0, 1};
-}
+session::StreamConfig reliable_stream(std::uint64_t id) { return {StreamId{id}, true, 0, 1}; }
 
 void goodbye(World& world, SimRandom& random) {
   LinkConfig link;
@@ -22,20 +20,24 @@ void goodbye(World& world, SimRandom& random) {
   if (!connect(world, a, b)) return;
   std::vector<std::unique_ptr<Flow>> flows;
   flows.push_back(std::make_unique<Flow>(a, b, reliable_stream(1)));
-  flows.push_back(std::make_unique<Flow>(a, b, session::StreamConfig{StreamId{2}, true, 65'536, 1}));
+  flows.push_back(
+      std::make_unique<Flow>(a, b, session::StreamConfig{StreamId{2}, true, 65'536, 1}));
   for (const auto& flow : flows) {
-    for (std::uint64_t i = random.below(20); i > 0; --i) flow->push(random, random_size(random, 30'000));
+    for (std::uint64_t i = random.below(20); i > 0; --i)
+      flow->push(random, random_size(random, 30'000));
     if (random.chance(0.5)) flow->sender().finish();
   }
   // What was admitted before counts; what waits for credit is the application's.
   a.shutdown(minutes(5));
-  world.run_until("the shutdown is done", [&] { return a.shut_down().has_value(); }, minutes(6));
+  world.run_until(
+      "the shutdown is done", [&] { return a.shut_down().has_value(); }, minutes(6));
   if (!world.ok()) return;
   world.expect(a.shut_down() == 0u, "everything was acknowledged");
   world.expect(a.machine().peer_count() == 0, "no peer is left");
   world.expect(a.last_down(b.id()) && a.last_down(b.id())->reason == mesh::DownReason::kShutdown,
                "the node that leaves says why");
-  world.run_until("the other side notices", [&] { return !b.is_up(a); }, minutes(1));
+  world.run_until(
+      "the other side notices", [&] { return !b.is_up(a); }, minutes(1));
   if (!world.ok()) return;
   const mesh::DownReason reason = b.last_down(a.id())->reason;
   world.expect(reason == mesh::DownReason::kGoodbye ||
@@ -65,14 +67,15 @@ void goodbye_to_nobody(World& world, SimRandom& random) {
   const Duration drain = random.duration(Duration(0), seconds(10));
   const Duration begin = world.network.elapsed();
   a.shutdown(drain);
-  world.run_until("the shutdown is done", [&] { return a.shut_down().has_value(); },
-                  drain + seconds(1));
+  world.run_until(
+      "the shutdown is done", [&] { return a.shut_down().has_value(); }, drain + seconds(1));
   if (!world.ok()) return;
   world.expect(*a.shut_down() > 50'000, "what nobody acknowledged is reported");
   world.expect(world.network.elapsed() - begin >= drain, "the shutdown waits while there is hope");
   const std::uint64_t sent = a.machine().counters().datagrams_sent;
   world.network.run_for(minutes(2));
-  world.expect(a.machine().counters().datagrams_sent == sent, "a node that was shut down is silent");
+  world.expect(a.machine().counters().datagrams_sent == sent,
+               "a node that was shut down is silent");
   world.expect(b.last_down(a.id()) && b.last_down(a.id())->reason == mesh::DownReason::kTimeout,
                "the other side notices by the silence");
 }
@@ -82,7 +85,8 @@ void silence(World& world, SimRandom& random) {
   SimNode& b = world.add(2);
   if (!connect(world, a, b)) return;
   world.network.run_for(random.duration(Duration(0), minutes(10)));
-  world.expect(a.is_up(b) && b.is_up(a) && a.peer_events().size() == 1, "heartbeats keep peers alive");
+  world.expect(a.is_up(b) && b.is_up(a) && a.peer_events().size() == 1,
+               "heartbeats keep peers alive");
   std::vector<std::unique_ptr<Flow>> flows;
   flows.push_back(std::make_unique<Flow>(a, b, reliable_stream(1)));
   flows.back()->push(random, 10'000);
@@ -90,8 +94,8 @@ void silence(World& world, SimRandom& random) {
   const Duration begin = world.network.elapsed();
   world.network.set_partitioned(a.address(), b.address(), true);
   flows.back()->push(random, 10'000);
-  world.run_until("both sides give the other up", [&] { return !a.is_up(b) && !b.is_up(a); },
-                  seconds(40));
+  world.run_until(
+      "both sides give the other up", [&] { return !a.is_up(b) && !b.is_up(a); }, seconds(40));
   if (!world.ok()) return;
   for (const SimNode* node : {&a, &b}) {
     const PeerEvent& down = node->peer_events().back();
@@ -102,7 +106,8 @@ void silence(World& world, SimRandom& random) {
   }
   world.network.run_for(random.duration(Duration(0), minutes(10)));
   world.network.set_partitioned(a.address(), b.address(), false);
-  world.run_until("the peers come back", [&] { return a.is_up(b) && b.is_up(a); }, minutes(1));
+  world.run_until(
+      "the peers come back", [&] { return a.is_up(b) && b.is_up(a); }, minutes(1));
   flows.back()->push(random, 10'000);
   flows.back()->sender().finish();
   finish_flows(world, flows, minutes(5));
@@ -151,7 +156,8 @@ void idle_streams(World& world, SimRandom& random) {
   world.expect(datagrams.received() && datagrams.received()->end.has_value(),
                "the reader of an evicted fire-and-forget stream sees its end");
   std::vector<std::unique_ptr<Flow>> again;
-  again.push_back(std::make_unique<Flow>(a, b, session::StreamConfig{StreamId{1}, true, 65'536, 1}, 1));
+  again.push_back(
+      std::make_unique<Flow>(a, b, session::StreamConfig{StreamId{1}, true, 65'536, 1}, 1));
   again.back()->push(random, 1'000);
   finish_flows(world, again, minutes(1));
 }
@@ -176,8 +182,8 @@ void restart(World& world, SimRandom& random) {
   SimNode& from = random.chance(0.5) ? a : *b;
   SimNode& to = &from == &a ? *b : a;
   const mesh::RequestId request = from.connect(to);
-  world.run_until("the connect is resolved", [&] { return from.connected(request) != nullptr; },
-                  minutes(1));
+  world.run_until(
+      "the connect is resolved", [&] { return from.connected(request) != nullptr; }, minutes(1));
   if (!world.ok()) return;
   world.expect(from.connected(request)->has_value(), "a restarted node is reached again");
   if (!wait_for_session(world, a, *b)) return;
@@ -270,11 +276,12 @@ void clock_jumps_in_handshake(World& world, SimRandom& random) {
   const mesh::RequestId request = a.connect(b);
   world.network.run_for(random.duration(Duration(0), seconds(6)));
   a.jump(random.chance(0.5) ? Duration(seconds(5)) : Duration(hours(1)));
-  world.run_until("the connect is given up", [&] { return a.connected(request) != nullptr; },
-                  seconds(30));
+  world.run_until(
+      "the connect is given up", [&] { return a.connected(request) != nullptr; }, seconds(30));
   if (!world.ok()) return;
   world.expect(!a.connected(request)->has_value(), "nobody answered");
-  world.run_until("the accept is given up", [&] { return a.accepted(*accept) != nullptr; }, seconds(30));
+  world.run_until(
+      "the accept is given up", [&] { return a.accepted(*accept) != nullptr; }, seconds(30));
 }
 
 /// A phone changes networks: the peer's packets come from elsewhere, and what goes to the old
@@ -328,8 +335,10 @@ void many_nodes(World& world, SimRandom& random) {
   world.network.run_for(seconds(2));
   std::vector<std::unique_ptr<Flow>> flows;
   for (const auto& [from, to] : edges) {
-    flows.push_back(std::make_unique<Flow>(*from, *to, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
-    flows.push_back(std::make_unique<Flow>(*to, *from, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
+    flows.push_back(
+        std::make_unique<Flow>(*from, *to, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
+    flows.push_back(
+        std::make_unique<Flow>(*to, *from, session::StreamConfig{StreamId{1}, true, 65'536, 1}));
   }
   if (!world.ok()) return;
   for (const auto& flow : flows) {
@@ -344,23 +353,26 @@ void many_nodes(World& world, SimRandom& random) {
 
 constexpr std::array kScenarios{
     Scenario{"life-goodbye", "a shutdown delivers what was sent, then says goodbye", goodbye},
-    Scenario{"life-goodbye-to-nobody", "a shutdown waits for acknowledgements as long as it was told",
-             goodbye_to_nobody},
-    Scenario{"life-silence",
-             "heartbeats keep peers alive, silence is noticed, and a healed partition goes on where "
-             "it stopped",
-             silence},
-    Scenario{"life-forgotten", "a peer that stays silent is forgotten and can connect anew", forgotten},
+    Scenario{"life-goodbye-to-nobody",
+             "a shutdown waits for acknowledgements as long as it was told", goodbye_to_nobody},
+    Scenario{
+        "life-silence",
+        "heartbeats keep peers alive, silence is noticed, and a healed partition goes on where "
+        "it stopped",
+        silence},
+    Scenario{"life-forgotten", "a peer that stays silent is forgotten and can connect anew",
+             forgotten},
     Scenario{"life-idle-streams", "streams idle for 300 s are closed on both sides", idle_streams},
     Scenario{"life-restart", "a restarted peer replaces its session", restart},
     Scenario{"life-disconnect", "a disconnect ends the session on both sides", disconnect},
-    Scenario{"life-clock-jumps", "clocks that leap ahead break nothing and cause no storm of timeouts",
-             clock_jumps},
+    Scenario{"life-clock-jumps",
+             "clocks that leap ahead break nothing and cause no storm of timeouts", clock_jumps},
     Scenario{"life-clock-jumps-in-handshake", "pending requests end after a clock leaps ahead",
              clock_jumps_in_handshake},
     Scenario{"life-address-changes", "a peer that moved connects anew from its new address",
              address_changes},
-    Scenario{"life-many-nodes", "a mesh of nodes connects, and all talk to all their peers", many_nodes},
+    Scenario{"life-many-nodes", "a mesh of nodes connects, and all talk to all their peers",
+             many_nodes},
 };
 
 }  // namespace

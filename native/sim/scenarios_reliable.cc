@@ -165,8 +165,10 @@ void partition_heals(World& world, SimRandom& random) {
   const Pair pair = rough_pair(world, random, false);
   if (!connect(world, pair.a, pair.b)) return;
   std::vector<std::unique_ptr<Flow>> flows;
-  flows.push_back(std::make_unique<Flow>(pair.a, pair.b, session::StreamConfig{StreamId{1}, true, 0, 1}));
-  flows.push_back(std::make_unique<Flow>(pair.b, pair.a, session::StreamConfig{StreamId{1}, true, 0, 1}));
+  flows.push_back(
+      std::make_unique<Flow>(pair.a, pair.b, session::StreamConfig{StreamId{1}, true, 0, 1}));
+  flows.push_back(
+      std::make_unique<Flow>(pair.b, pair.a, session::StreamConfig{StreamId{1}, true, 0, 1}));
   for (int round = 0; round < 4; ++round) {
     for (const auto& flow : flows) flow->push(random, random_size(random, 200'000));
     world.network.run_for(random.duration(Duration(0), milliseconds(100)));
@@ -193,8 +195,9 @@ void relayed(World& world, SimRandom& random) {
   world.network.set_partitioned(a.address(), b.address(), true);
   if (!connect(world, a, relay) || !connect(world, b, relay)) return;
   const mesh::RequestId request = a.connect_via(relay, b);
-  if (!world.run_until("a routed connect is resolved",
-                       [&] { return a.connected(request) != nullptr; }, seconds(60)) ||
+  if (!world.run_until(
+          "a routed connect is resolved", [&] { return a.connected(request) != nullptr; },
+          seconds(60)) ||
       !wait_for_session(world, a, b)) {
     return;
   }
@@ -208,15 +211,16 @@ constexpr std::array kScenarios{
              "corruption, both ways, across reopenings",
              lossy},
     Scenario{"reliable-tiny-windows",
-             "streams whose window carries one small event at a time never stand still", tiny_windows},
+             "streams whose window carries one small event at a time never stand still",
+             tiny_windows},
     Scenario{"reliable-large", "messages above 1 MiB arrive whole", large_messages},
     Scenario{"reliable-larger-than-windows",
              "messages larger than the receiver's windows arrive whole", larger_than_windows},
     Scenario{"reliable-burst-loss", "reliable streams survive bursts of loss", burst_loss},
     Scenario{"reliable-bottleneck", "reliable streams get through a slow line with a short queue",
              bottleneck},
-    Scenario{"reliable-partition", "reliable streams go on after partitions shorter than the timeout",
-             partition_heals},
+    Scenario{"reliable-partition",
+             "reliable streams go on after partitions shorter than the timeout", partition_heals},
     Scenario{"reliable-relayed", "reliable streams cross a relay", relayed},
 };
 

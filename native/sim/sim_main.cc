@@ -42,11 +42,16 @@ std::optional<Options> parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
-    if (name == "--trace") options.trace = true;
-    else if (name == "--list") options.list = true;
-    else if (name == "--help") options.help = true;
-    else if (i + 1 == argc) return std::nullopt;
-    else if (name == "--scenario") options.scenario = argv[++i];
+    if (name == "--trace")
+      options.trace = true;
+    else if (name == "--list")
+      options.list = true;
+    else if (name == "--help")
+      options.help = true;
+    else if (i + 1 == argc)
+      return std::nullopt;
+    else if (name == "--scenario")
+      options.scenario = argv[++i];
     else if (name == "--seed" || name == "--seeds") {
       const auto value = number(argv[++i]);
       if (!value) return std::nullopt;

@@ -16,8 +16,8 @@ LinkConfig rough_link() {
 
 bool connect(World& world, SimNode& a, SimNode& b, const mesh::ConnectOptions& options) {
   const mesh::RequestId request = a.connect(b, options);
-  if (!world.run_until("a connect is resolved", [&] { return a.connected(request) != nullptr; },
-                       seconds(60))) {
+  if (!world.run_until(
+          "a connect is resolved", [&] { return a.connected(request) != nullptr; }, seconds(60))) {
     return false;
   }
   const Expected<void>& result = *a.connected(request);
@@ -32,8 +32,8 @@ bool wait_for_session(World& world, SimNode& a, SimNode& b) {
       return info.node_id == peer.id() && info.alive && info.packets_received > 0;
     });
   };
-  return world.run_until("both ends hear each other", [&] { return heard(a, b) && heard(b, a); },
-                         minutes(3));
+  return world.run_until(
+      "both ends hear each other", [&] { return heard(a, b) && heard(b, a); }, minutes(3));
 }
 
 Bytes random_message(SimRandom& random, std::size_t size) { return random.bytes(size); }
@@ -82,7 +82,8 @@ void Flow::check_prefix(World& world) const {
   if (stream == nullptr) return;
   const auto& sent = sender_->sent();
   world.expect(stream->reliable == config_.reliable, name() + " arrives in the wrong mode");
-  if (!world.expect(stream->messages.size() <= sent.size(), name() + " delivers more than was sent")) {
+  if (!world.expect(stream->messages.size() <= sent.size(),
+                    name() + " delivers more than was sent")) {
     return;
   }
   for (std::size_t i = 0; i < stream->messages.size(); ++i) {
@@ -113,7 +114,8 @@ void Flow::check_complete(World& world) const {
 
 bool finish_flows(World& world, const std::vector<std::unique_ptr<Flow>>& flows, Duration limit) {
   const auto all_complete = [&] {
-    return std::all_of(flows.begin(), flows.end(), [](const auto& flow) { return flow->complete(); });
+    return std::all_of(flows.begin(), flows.end(),
+                       [](const auto& flow) { return flow->complete(); });
   };
   world.network.run_until([&] { return !world.ok() || all_complete(); }, limit);
   for (const auto& flow : flows) flow->check_complete(world);
