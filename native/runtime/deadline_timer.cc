@@ -13,10 +13,18 @@
 #endif
 
 namespace netmesh::runtime {
+namespace {
+
+/// A deadline set earlier than needed is moved only when it is this close: one system call for many
+/// messages of a conversation.
+constexpr Duration kPostponeWithin = std::chrono::milliseconds(4);
+
+}  // namespace
 
 bool DeadlineTimer::arm(TimePoint now, std::optional<TimePoint> deadline, bool postpone) {
   if (armed_ && *armed_ <= now) armed_.reset();
-  if (!deadline || (armed_ && (postpone ? *armed_ == *deadline : *armed_ <= *deadline)))
+  if (!deadline) return false;
+  if (armed_ && *armed_ <= *deadline && (!postpone || *armed_ - now > kPostponeWithin))
     return false;
   armed_ = deadline;
 #if defined(__linux__)

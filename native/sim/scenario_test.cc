@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <set>
 
 namespace netmesh::sim {
 namespace {
@@ -37,6 +39,37 @@ TEST_P(Simulation, HoldsForEverySeed) {
     ADD_FAILURE() << scenario.says << "\nseed " << seed << ": " << outcome.failures.front()
                   << "\nreplay: " << replay_command(scenario, seed);
   }
+}
+
+/// A timeline of the run, in one string.
+std::string timeline_of(const Scenario& scenario, std::uint64_t seed, Outcome& outcome) {
+  std::FILE* file = std::tmpfile();
+  Trace trace(file);
+  outcome = run_scenario(scenario, seed, &trace);
+  std::string text(static_cast<std::size_t>(std::ftell(file)), '\0');
+  std::rewind(file);
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  return text;
+}
+
+TEST_P(Simulation, ReplaysASeedExactly) {
+  Outcome first, second;
+  const std::string timeline = timeline_of(GetParam(), 3, first);
+  EXPECT_EQ(timeline, timeline_of(GetParam(), 3, second));
+  EXPECT_FALSE(timeline.empty());
+  EXPECT_EQ(first.virtual_time, second.virtual_time);
+  EXPECT_EQ(first.network.sent, second.network.sent);
+}
+
+TEST(Scenarios, HaveNamesOfTheirOwn) {
+  std::set<std::string_view> names;
+  for (const Scenario& scenario : scenarios()) {
+    EXPECT_TRUE(names.insert(scenario.name).second) << scenario.name;
+    EXPECT_FALSE(scenario.says.empty());
+    EXPECT_EQ(find_scenario(scenario.name)->run, scenario.run);
+  }
+  EXPECT_EQ(find_scenario("no-such-thing"), nullptr);
 }
 
 std::string test_name(const ::testing::TestParamInfo<Scenario>& info) {
