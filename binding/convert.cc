@@ -352,34 +352,26 @@ Napi::Object from_control_event(Napi::Env env, const runtime::ControlEvent& even
   return out;
 }
 
-Napi::Object from_block(Napi::Env env, runtime::DeliveryBlock block) {
+Napi::Object from_block(Napi::Env env, SmallBlocks& pool, runtime::DeliveryBlock block) {
   const std::size_t words = block.meta.size();
-  const std::size_t meta_bytes = words * sizeof(std::uint32_t);
-  const std::size_t data_bytes = block.bytes.size();
-  Napi::Value data;
-  Napi::Value meta_buffer;
-  std::size_t meta_offset = 0;
-  if (data_bytes <= kCopyBytes) {
-    // A small block and its metadata share one buffer: a single message costs few objects.
-    meta_offset =
-        (data_bytes + sizeof(std::uint32_t) - 1) / sizeof(std::uint32_t) * sizeof(std::uint32_t);
-    void* memory = nullptr;
-    napi_value shared = nullptr;
-    check(env, napi_create_arraybuffer(env, meta_offset + meta_bytes, &memory, &shared));
-    auto* bytes = static_cast<std::byte*>(memory);
-    if (data_bytes > 0) std::memcpy(bytes, block.bytes.data(), data_bytes);
-    if (meta_bytes > 0) std::memcpy(bytes + meta_offset, block.meta.data(), meta_bytes);
-    data = meta_buffer = Napi::Value(env, shared);
+  SmallBlocks::Placed placed;
+  if (SmallBlocks::fits(block)) {
+    placed = pool.place(env, block);
   } else {
-    data = to_array_buffer(env, std::move(block.bytes));
-    meta_buffer = copy_to_array_buffer(env, block.meta.data(), meta_bytes);
+    placed.data = to_array_buffer(env, std::move(block.bytes));
+    const Napi::Value buffer =
+        copy_to_array_buffer(env, block.meta.data(), words * sizeof(std::uint32_t));
+    napi_value meta = nullptr;
+    check(env, napi_create_typedarray(env, napi_uint32_array, words, buffer, 0, &meta));
+    placed.meta = Napi::Value(env, meta);
+    placed.from = 0;
+    placed.to = words / runtime::DeliveryBlock::kMetaWords;
   }
-  napi_value meta = nullptr;
-  check(env,
-        napi_create_typedarray(env, napi_uint32_array, words, meta_buffer, meta_offset, &meta));
   Napi::Object out = Napi::Object::New(env);
-  out.Set("data", data);
-  out.Set("meta", Napi::Value(env, meta));
+  out.Set("data", placed.data);
+  out.Set("meta", placed.meta);
+  out.Set("from", static_cast<double>(placed.from));
+  out.Set("to", static_cast<double>(placed.to));
   return out;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "binding/small_blocks.h"
 #include "runtime/node.h"
 
 namespace netmesh::binding {
@@ -69,6 +70,6 @@ Napi::Object from_peer_info(Napi::Env env, const runtime::PeerInfo& peer);
 Napi::Object from_stream_stats(Napi::Env env, const runtime::StreamStats& stats);
 Napi::Object from_control_event(Napi::Env env, const runtime::ControlEvent& event);
 /// Takes the block's memory: JavaScript frees it.
-Napi::Object from_block(Napi::Env env, runtime::DeliveryBlock block);
+Napi::Object from_block(Napi::Env env, SmallBlocks& pool, runtime::DeliveryBlock block);
 
 }  // namespace netmesh::binding

@@ -296,7 +296,7 @@ Napi::Value NodeWrap::drain(const Napi::CallbackInfo& info) {
   Napi::Array blocks = Napi::Array::New(env, drained.blocks.size());
   for (std::uint32_t i = 0; i < drained.blocks.size(); ++i) {
     const Napi::HandleScope scope(env);
-    blocks.Set(i, from_block(env, std::move(drained.blocks[i])));
+    blocks.Set(i, from_block(env, small_blocks_, std::move(drained.blocks[i])));
   }
   Napi::Object out = Napi::Object::New(env);
   out.Set("events", events);

@@ -65,6 +65,7 @@ class NodeWrap : public Napi::ObjectWrap<NodeWrap> {
   std::unique_ptr<Signal> signal_;
   std::unique_ptr<ConversationWatch, ConversationWatch::Close> conversation_;
   EventList events_;
+  SmallBlocks small_blocks_;
   std::vector<runtime::ConsumedEntry> consumed_;
 };
 

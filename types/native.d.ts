@@ -77,11 +77,16 @@ export type NativeControlEvent =
   | { kind: 'credit'; at: number; peer: bigint; streamId: bigint; epoch: bigint }
   | { kind: 'shutdownDone'; at: number; unacknowledgedBytes: number };
 
-/** One block of received events: `meta` holds 6 words per event: offset, length, stream ref, index
- * in packet, low and high half of the packet sequence. */
+/**
+ * Received events. `meta` holds records of 6 words: offset in `data`, length, stream ref, index in
+ * packet, low and high half of the packet sequence. Those from `from` to `to` (excluded) are this
+ * block's; small blocks share their memory with others.
+ */
 export interface NativeBlock {
   data: ArrayBuffer;
   meta: Uint32Array;
+  from: number;
+  to: number;
 }
 
 export interface NativeDrain {

@@ -7,7 +7,7 @@ import { ShutDownError } from '../core/errors';
 import type { MeshNodeEvents } from '../types';
 import { onAbort, rejected } from './abort';
 import type { NodeConfig } from './config';
-import { Inbox, META_WORDS } from './inbox';
+import { Inbox } from './inbox';
 import { addon } from './native';
 import { classify, classifyWithPrefix } from './native_errors';
 import { SendLane } from './retry';
@@ -270,16 +270,15 @@ export class Node {
         this.#handle(event);
       }
     };
-    for (const { data, meta } of blocks) {
-      const count = meta.length / META_WORDS;
-      let from = 0;
-      while (from < count) {
-        handleUpTo(before + from);
-        const to = Math.min(count, (events[nextEvent]?.at ?? Infinity) - before);
-        inbox.route(data, meta, from, to);
-        from = to;
+    for (const { data, meta, from, to } of blocks) {
+      let next = from;
+      while (next < to) {
+        handleUpTo(before + next - from);
+        const end = Math.min(to, (events[nextEvent]?.at ?? Infinity) - before + from);
+        inbox.route(data, meta, next, end);
+        next = end;
       }
-      before += count;
+      before += to - from;
     }
     handleUpTo(Infinity);
     inbox.settle();
