@@ -230,9 +230,11 @@ std::vector<Recorded> record_history(World& world, SimRandom& random) {
     SimNode& b = world.add(2);
     SimNode& from = random.chance(0.7) ? a : b;
     if (!connect(world, from, &from == &a ? b : a)) break;
-    Flow flow(a, b, session::StreamConfig{StreamId{1}, true, 65'536, 1});
-    flow.push(random, 3'000);
-    world.network.run_for(seconds(1));
+    {
+      Flow flow(a, b, session::StreamConfig{StreamId{1}, true, 65'536, 1});
+      flow.push(random, 3'000);
+      world.network.run_for(seconds(1));
+    }
     world.kill(a);
     world.kill(b);
   }
