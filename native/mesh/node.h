@@ -15,6 +15,7 @@
 #include "crypto/secret.h"
 #include "mesh/node_sink.h"
 #include "mesh/transmit_batch.h"
+#include "session/session.h"
 #include "session/stream_gate.h"
 
 namespace netmesh::mesh {
@@ -38,6 +39,7 @@ struct NodeConfig {
   std::uint32_t max_peers = 65'536;
   std::uint32_t max_streams_per_session = 4096;
   Duration stream_idle_timeout = std::chrono::seconds(300);
+  session::CongestionAlgorithm congestion = session::CongestionAlgorithm::kCubic;
 };
 
 /// A peer as users see it.
@@ -53,6 +55,7 @@ struct PeerInfo {
   std::uint64_t bytes_sent = 0, bytes_received = 0;
   std::uint64_t packets_sent = 0, packets_received = 0;
   std::uint64_t packets_lost = 0, bytes_retransmitted = 0;
+  std::optional<session::CongestionStats> congestion;  ///< modern sessions only
   UnixNanos connected_at_ns = 0;
   UnixNanos last_activity_ns = 0;
   std::uint32_t streams = 0;

@@ -57,6 +57,7 @@ Node::Impl::Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& 
   session_config.max_queued_bytes = config.max_queued_bytes;
   session_config.max_streams = config.max_streams_per_session;
   session_config.stream_idle_timeout = config.stream_idle_timeout;
+  session_config.congestion = config.congestion;
   next_heartbeat = now.monotonic + config.heartbeat_interval;
 }
 
@@ -109,6 +110,7 @@ std::unique_ptr<Link> Node::Impl::make_link(Now now, session::Established establ
   link->last_heard = link->created_at = now.monotonic;
   if (established.peer_hello) link->entity_id = established.peer_hello->entity_id;
   const session::PathInfo path{address.is_loopback(), relayed};
+  session_config.seed = random.u64() | 1;
   link->session =
       established.modern
           ? session::make_modern_session(std::move(established), session_config, path, *link, now)
@@ -255,6 +257,7 @@ PeerInfo Node::Impl::info(const Link& link) const {
   out.packets_received = stats.packets_received;
   out.packets_lost = stats.packets_lost;
   out.bytes_retransmitted = stats.bytes_retransmitted;
+  out.congestion = stats.congestion;
   out.connected_at_ns = link.connected_at_ns;
   out.last_activity_ns = link.last_activity_ns;
   out.streams = static_cast<std::uint32_t>(link.session->stream_count());

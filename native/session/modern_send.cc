@@ -61,8 +61,10 @@ std::size_t ModernSession::poll_transmit(Now now, MutableByteSpan out) {
   ack_now_ = false;
   const std::size_t size = seal(now, out, writer.size(), ack_eliciting, carries_ack);
   // Here, because nobody asks for a packet any more once the window is full.
-  if ((!ready_.empty() || fragment_) && !recovery_.may_send(datagram_bytes_))
-    recovery_.note_window_limited();
+  if (ready_.empty() && !fragment_)
+    recovery_.note_idle();
+  else if (!recovery_.may_send(datagram_bytes_))
+    recovery_.note_limited();
   return size;
 }
 

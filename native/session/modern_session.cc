@@ -28,7 +28,9 @@ ModernSession::ModernSession(Established established, const SessionConfig& confi
       seal_key_(established.aead, established.send_key),
       open_key_(established.aead, established.receive_key),
       peer_hello_(*established.peer_hello),
-      recovery_(path.loopback && !path.relayed ? kLoopbackDatagramBytes : wire::kBaseDatagramBytes),
+      recovery_(config.congestion,
+                path.loopback && !path.relayed ? kLoopbackDatagramBytes : wire::kBaseDatagramBytes,
+                config.seed),
       session_max_(peer_hello_.session_window),
       session_limit_(config.session_receive_window) {
   set_path(path);
@@ -57,7 +59,7 @@ void ModernSession::handle_timeout(Now now) {
 std::optional<TimePoint> ModernSession::next_timeout() const {
   if (closing_) return std::nullopt;
   const auto ack = acks_.next_timeout();
-  const auto loss = recovery_.next_timeout();
+  const auto loss = recovery_.next_timeout(!ready_.empty() || fragment_, datagram_bytes_);
   if (ack && loss) return std::min(*ack, *loss);
   return ack ? ack : loss;
 }
@@ -252,6 +254,7 @@ std::vector<StreamStatsSnapshot> ModernSession::all_stream_stats() const {
 SessionStats ModernSession::stats() const {
   SessionStats out = stats_;
   out.packets_lost = recovery_.packets_lost();
+  out.congestion = recovery_.congestion_stats();
   if (recovery_.rtt().has_sample()) {
     out.rtt = recovery_.rtt().smoothed();
     out.rtt_min = recovery_.rtt().minimum();

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/time.h"
+#include "session/reordering.h"
 
 namespace netmesh::session {
 
@@ -18,6 +19,8 @@ class RttEstimator {
   /// what arrives anyway.
   static constexpr Duration kSchedulingDelay = std::chrono::milliseconds(5);
 
+  /// `sample`: from sending to the acknowledgement; `ack_delay`: what the peer says it waited,
+  /// within what it may wait.
   void on_sample(Duration sample, Duration ack_delay) {
     latest_ = sample;
     if (!has_sample_) {
@@ -34,15 +37,20 @@ class RttEstimator {
   }
 
   bool has_sample() const { return has_sample_; }
+  Duration latest() const { return latest_; }
   Duration smoothed() const { return smoothed_; }
   Duration minimum() const { return min_; }
   /// How long a packet may stay unacknowledged before a later acknowledged one proves it lost.
-  Duration loss_delay() const {
-    return std::max(std::max(smoothed_, latest_) * 9 / 8, kGranularity);
+  Duration loss_delay(const ReorderingTolerance& tolerance = {}) const {
+    return std::max(tolerance.time_threshold(std::max(smoothed_, latest_)), kGranularity);
   }
   /// RFC 9002 §6.2.1, without backoff.
   Duration probe_timeout(Duration max_ack_delay) const {
     return smoothed_ + std::max(variation_ * 4, kSchedulingDelay) + max_ack_delay;
+  }
+  /// RFC 9002 §7.6.1: losses spread over more than this mean that nothing gets through.
+  Duration persistent_congestion(Duration max_ack_delay) const {
+    return 3 * (smoothed_ + std::max(variation_ * 4, kGranularity) + max_ack_delay);
   }
 
  private:

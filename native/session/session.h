@@ -11,6 +11,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "crypto/aead.h"
+#include "session/congestion_algorithm.h"
 #include "session/handshake.h"
 #include "session/session_events.h"
 #include "session/stream_gate.h"
@@ -25,6 +26,10 @@ struct SessionConfig {
   std::uint64_t max_queued_bytes = 64u << 20;
   std::uint32_t max_streams = 4096;
   Duration stream_idle_timeout = std::chrono::seconds(300);
+  CongestionAlgorithm congestion = CongestionAlgorithm::kCubic;
+  /// Fresh for every session and unpredictable to the peer: decides which packet numbers are left
+  /// out. 0: none.
+  std::uint64_t seed = 0;
 };
 
 /// How a session's packets travel; decides how large they may be.
@@ -49,10 +54,29 @@ struct StreamStatsSnapshot {
   std::uint32_t credit_remaining = 0, window = 0;
 };
 
+/// How a session treats its path; for people and traces.
+struct CongestionStats {
+  CongestionAlgorithm algorithm = CongestionAlgorithm::kCubic;
+  const char* phase = "";
+  std::uint64_t window = 0;                ///< bytes that may be in flight
+  std::uint64_t in_flight = 0;             ///< bytes that are
+  std::optional<std::uint64_t> threshold;  ///< where slow start ends, once known
+  std::uint64_t pacing_rate = 0;           ///< bytes per second; 0: not paced
+  std::uint64_t bandwidth = 0;             ///< bytes per second as estimated; 0: no estimate
+  std::uint64_t delivered = 0;             ///< bytes acknowledged on this path
+  std::uint64_t spurious_losses = 0;       ///< packets that were declared lost and arrived
+  std::uint64_t events = 0;                ///< congestion events, at most one per round trip
+  std::uint64_t undone_events = 0;         ///< of those, taken back
+  std::uint64_t persistent_congestions = 0;
+  std::uint64_t probe_timeouts = 0;
+  double ambient_loss = 0;  ///< share of packets that is lost whatever the rate
+};
+
 struct SessionStats {
   std::uint64_t packets_sent = 0, packets_received = 0, bytes_sent = 0, bytes_received = 0;
   std::uint64_t packets_lost = 0, bytes_retransmitted = 0, events_dropped = 0;
   std::optional<Duration> rtt, rtt_min;
+  std::optional<CongestionStats> congestion;  ///< modern sessions only
 };
 
 /// The peer's goodbye or our reason to end.
