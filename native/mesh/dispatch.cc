@@ -4,6 +4,7 @@
 
 #include "mesh/node_impl.h"
 #include "wire/classify.h"
+#include "wire/modern_control.h"
 #include "wire/modern_packet.h"
 
 namespace netmesh::mesh {
@@ -32,12 +33,17 @@ void Node::handle_datagram(Now now, const Endpoint& from, MutableByteSpan datagr
       impl.handle_routed(now, from, datagram);
       return;
     case wire::DatagramKind::kModern: {
+      if (datagram.size() >= wire::kModernHeaderBytes) {
+        const wire::ModernKind kind = wire::modern_kind(datagram);
+        if (kind == wire::ModernKind::kReset) return impl.handle_reset(now, datagram);
+        if (kind == wire::ModernKind::kCookie) return impl.handle_cookie(from, datagram);
+      }
       const auto header = wire::parse_modern_header(datagram);
       if (!header) {
         ++impl.counters.dropped_invalid;
         return;
       }
-      impl.handle_session_packet(now, from, datagram, header->session_id, false);
+      impl.handle_session_packet(now, from, datagram, header->session_id, false, true);
       return;
     }
     case wire::DatagramKind::kBase: {
@@ -49,7 +55,7 @@ void Node::handle_datagram(Now now, const Endpoint& from, MutableByteSpan datagr
       if (header->is_handshake()) {
         impl.handle_handshake(now, from, std::nullopt, datagram);
       } else {
-        impl.handle_session_packet(now, from, datagram, header->session_id, false);
+        impl.handle_session_packet(now, from, datagram, header->session_id, false, false);
       }
       return;
     }
@@ -70,7 +76,7 @@ void Node::Impl::handle_routed(Now now, const Endpoint& from, MutableByteSpan da
   const wire::DatagramKind kind = wire::classify(inner);
   if (kind == wire::DatagramKind::kModern) {
     if (const auto header = wire::parse_modern_header(inner)) {
-      handle_session_packet(now, from, inner, header->session_id, true);
+      handle_session_packet(now, from, inner, header->session_id, true, true);
       return;
     }
   } else if (kind == wire::DatagramKind::kBase) {
@@ -79,7 +85,7 @@ void Node::Impl::handle_routed(Now now, const Endpoint& from, MutableByteSpan da
       if (header->is_handshake()) {
         handle_handshake(now, from, routing, inner);
       } else {
-        handle_session_packet(now, from, inner, header->session_id, true);
+        handle_session_packet(now, from, inner, header->session_id, true, false);
       }
       return;
     }
@@ -87,11 +93,12 @@ void Node::Impl::handle_routed(Now now, const Endpoint& from, MutableByteSpan da
   ++counters.dropped_invalid;
 }
 
-void Node::Impl::handle_session_packet(Now now, const Endpoint&, MutableByteSpan packet,
-                                       SessionId id, bool) {
+void Node::Impl::handle_session_packet(Now now, const Endpoint& from, MutableByteSpan packet,
+                                       SessionId id, bool routed, bool modern) {
   auto it = sessions.find(id);
   if (it == sessions.end()) {
     ++counters.dropped_unknown_session;
+    if (modern && !routed) answer_unknown(now, from, id, packet.size());
     return;
   }
   Link& link = *it->second;
@@ -110,6 +117,11 @@ void Node::Impl::handle_session_packet(Now now, const Endpoint&, MutableByteSpan
       break;
     case session::PacketVerdict::kAccepted:
       break;
+  }
+  if (modern && !routed) {
+    settle_path(now, link, from, packet.size());
+    if (from != link.address && !link.relayed && link.session->last_was_newest())
+      consider_path(now, link, from, packet.size());
   }
   link.last_heard = now.monotonic;
   link.last_activity_ns = now.unix_ns;
@@ -186,6 +198,8 @@ void Node::Impl::rearm(Link& link) {
 bool Node::Impl::transmit_link(Now now, Link& link, TransmitBatch& batch, bool& full) {
   const std::size_t header_bytes = link.relayed ? wire::kRoutingHeaderBytes : 0;
   for (int packets = 0; packets < kPacketsPerTurn; ++packets) {
+    // Until a modern initiator speaks, its msg1 may be a replay from a forged address.
+    if (!link.confirmed && !link.initiator && link.session->modern()) return false;
     if (!link.session->wants_transmit()) return false;
     const MutableByteSpan room = batch.begin(link.session->max_packet_bytes() + header_bytes);
     if (room.empty()) {
@@ -249,6 +263,7 @@ void Node::handle_timeout(Now now) {
   Impl& impl = *impl_;
   impl.advance_connects(now);
   impl.advance_accepts(now);
+  impl.advance_paths(now);
   while (!impl.timers.empty() && impl.timers.begin()->first <= now.monotonic) {
     const SessionId id = impl.timers.begin()->second;
     impl.timers.erase(impl.timers.begin());
@@ -277,6 +292,7 @@ std::optional<TimePoint> Node::next_timeout() const {
     if (pending.gives_up) consider(*pending.gives_up);
   }
   for (const auto& accept : impl.accepts) consider(accept.gives_up);
+  for (const Link* link : impl.probing) consider(link->probe->next);
   if (!impl.held.empty()) consider(impl.held.front().expires);
   if (impl.shutting_down && !impl.shutdown_reported && impl.drain_until_)
     consider(*impl.drain_until_);

@@ -21,6 +21,13 @@ constexpr Duration kCrossingWindow = std::chrono::seconds(1);
 /// How long a msg1 may be under way while the handshake that it crosses completes.
 constexpr Duration kCrossingTime = std::chrono::seconds(1);
 
+wire::AttemptTag attempt_tag(ByteSpan message1) {
+  const crypto::Key digest = crypto::blake2s({message1});
+  wire::AttemptTag tag;
+  std::copy_n(digest.begin(), tag.size(), tag.begin());
+  return tag;
+}
+
 Error connection_error(std::string text) {
   return Error{ErrorKind::kConnection, "connection error: " + std::move(text)};
 }
@@ -119,6 +126,8 @@ void Node::Impl::begin_attempt(Now now, PendingConnect& pending) {
   } else {
     pending.datagram = packet;
   }
+  pending.tag = attempt_tag(pending.handshake->message1());
+  pending.cookies = 0;
   pending.attempt_ends = now.monotonic + config.handshake_timeout;
   pending.send_interval = kFirstResend;
   pending.next_send = now.monotonic + pending.send_interval;
@@ -128,7 +137,11 @@ void Node::Impl::begin_attempt(Now now, PendingConnect& pending) {
 void Node::Impl::fail_connect(std::size_t index, Error error) {
   const RequestId request = connects[index].request;
   connects.erase(connects.begin() + static_cast<std::ptrdiff_t>(index));
-  sink.connect_done(request, tl::unexpected<Error>(std::move(error)));
+  report_connect(request, tl::unexpected<Error>(std::move(error)));
+}
+
+void Node::Impl::report_connect(RequestId request, Expected<void> result) {
+  if (request != 0) sink.connect_done(request, std::move(result));
 }
 
 void Node::Impl::advance_connects(Now now) {
@@ -185,17 +198,46 @@ bool Node::Impl::connecting_to(std::uint32_t id) const {
 void Node::Impl::handle_handshake(Now now, const Endpoint& from,
                                   std::optional<wire::RoutingHeader> routing, ByteSpan packet) {
   if (shutting_down) return;
-  if (!limiter.admit(from, now.monotonic)) {
-    ++counters.dropped_rate_limited;
-    return;
-  }
   const ByteSpan message = wire::handshake_message(packet);
   if (message.size() < crypto::kNoiseOverheadBytes) {
     ++counters.dropped_handshake;
     return;
   }
+  const HandshakeLimiter::Kind kind = handshake_kind(from, routing, message.size());
+  wire::AttemptTag tag{};
+  bool proven = false;
+  if (kind == HandshakeLimiter::Kind::kModern && limiter.under_pressure(now.monotonic)) {
+    tag = attempt_tag(message);
+    proven = cookies.valid(wire::get_cookie(packet), from, tag, now.monotonic);
+  }
+  switch (limiter.admit(from, kind, proven, now.monotonic)) {
+    case HandshakeLimiter::Verdict::kAdmit:
+      break;
+    case HandshakeLimiter::Verdict::kProveAddress:
+      ask_for_cookie(now, from, tag);
+      return;
+    case HandshakeLimiter::Verdict::kRefuse:
+      ++counters.dropped_rate_limited;
+      return;
+  }
   if (try_as_message2(now, from, routing, message)) return;
   if (!try_as_message1(now, from, routing, packet)) ++counters.dropped_handshake;
+}
+
+/// What a handshake message may be, told without any cryptography.
+HandshakeLimiter::Kind Node::Impl::handshake_kind(const Endpoint& from,
+                                                  const std::optional<wire::RoutingHeader>& routing,
+                                                  std::size_t message_bytes) const {
+  const bool asked = std::any_of(connects.begin(), connects.end(), [&](const auto& pending) {
+    if (!pending.handshake || pending.routed != routing.has_value()) return false;
+    return routing ? routing->source == routing_id(pending.peer) : from == pending.address;
+  });
+  if (asked) return HandshakeLimiter::Kind::kReply;
+  // A cookie goes to the sender of the datagram: a relay could do nothing with it.
+  const bool direct = !routing || routing->hop_count == 0;
+  constexpr std::size_t kModernBytes = crypto::kNoiseOverheadBytes + wire::kHelloBytes;
+  return direct && message_bytes >= kModernBytes ? HandshakeLimiter::Kind::kModern
+                                                 : HandshakeLimiter::Kind::kLegacy;
 }
 
 bool Node::Impl::try_as_message2(Now now, const Endpoint& from,
@@ -222,14 +264,14 @@ bool Node::Impl::try_as_message2(Now now, const Endpoint& from,
     connects.erase(connects.begin() + static_cast<std::ptrdiff_t>(i));
     auto link = make_link(now, std::move(*established), address, relayed);
     if (!link) {
-      sink.connect_done(request,
-                        tl::unexpected<Error>(connection_error("the node's peer table is full")));
+      report_connect(request,
+                     tl::unexpected<Error>(connection_error("the node's peer table is full")));
       return true;
     }
     link->confirmed = true;
     ++counters.handshakes_completed;
     install(std::move(link));
-    sink.connect_done(request, {});
+    report_connect(request, {});
     resolve_waiting(peer, address);
     return true;
   }
@@ -316,9 +358,9 @@ bool Node::Impl::answer(Now now, const Endpoint& from,
   link->message2 = reply;
   queue_raw(routing && relayed && known_route ? *known_route : from, std::move(reply));
   ++counters.handshakes_completed;
-  if (existing != nullptr && modern) {
-    // A replayed msg1 must not cost a peer its session, not even one that is silent for now: the
-    // new one waits for its first packet.
+  if (modern) {
+    // A replayed msg1 must not cost a peer its session, not even one that is silent for now, nor
+    // raise a peer that is not there: the new one waits for its first packet.
     Peer& entry = peers[peer];
     if (entry.candidate) destroy_link(std::move(entry.candidate));
     sessions[link->session->id()] = link.get();
@@ -349,7 +391,7 @@ void Node::Impl::resolve_waiting(NodeId peer, const Endpoint& from) {
     }
     const RequestId request = connects[i].request;
     connects.erase(connects.begin() + static_cast<std::ptrdiff_t>(i));
-    sink.connect_done(request, {});
+    report_connect(request, {});
   }
 }
 

@@ -17,6 +17,15 @@ namespace netmesh::mesh {
 
 struct Link;
 
+/// An address from which a peer's packets began to come, until it proves that it is there.
+struct PathProbe {
+  Endpoint to;
+  std::uint64_t data = 0;  ///< of the challenge
+  unsigned attempts = 0;
+  TimePoint next{};
+  std::uint64_t received = 0, sent = 0;  ///< bytes, for the amplification limit
+};
+
 /// The node's receiving streams over all sessions, by the small numbers that the sink sees. A
 /// number is reused once its stream has ended and everything delivered under it was consumed.
 class StreamRefTable {
@@ -110,6 +119,11 @@ struct Link final : session::SessionEvents {
   UnixNanos last_activity_ns = 0;
   bool alive = true;
 
+  std::optional<PathProbe> probe;
+  std::optional<std::uint64_t> challenged, answered;  ///< by the packet at hand
+  bool peer_info_known = false;
+  wire::PeerInfoFrame peer_state;
+
   bool queued_to_transmit = false;
   bool in_batch = false;
   std::optional<TimePoint> armed;  ///< its entry in the node's timer set
@@ -134,6 +148,12 @@ struct Link final : session::SessionEvents {
   }
   void credit_available(StreamId stream, std::uint64_t epoch) override {
     sink.credit_available(peer, stream, epoch);
+  }
+  void path_challenged(std::uint64_t data) override { challenged = data; }
+  void path_answered(std::uint64_t data) override { answered = data; }
+  void peer_info(const wire::PeerInfoFrame& info) override {
+    peer_state = info;
+    peer_info_known = true;
   }
 };
 

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "crypto/secret.h"
+#include "mesh/handshake_limiter.h"
 #include "mesh/node_sink.h"
 #include "mesh/transmit_batch.h"
 #include "session/session.h"
@@ -40,6 +41,10 @@ struct NodeConfig {
   std::uint32_t max_streams_per_session = 4096;
   Duration stream_idle_timeout = std::chrono::seconds(300);
   session::CongestionAlgorithm congestion = session::CongestionAlgorithm::kCubic;
+  Duration rekey_interval = std::chrono::hours(1);
+  std::uint64_t key_update_packets = 0;  ///< 0: a half of what the AEAD allows
+  /// Handshakes per second from addresses not proven by a cookie; above it cookies are asked for.
+  std::uint32_t unproven_handshakes_per_second = HandshakeLimiter::kUnprovenPerSecond;
 };
 
 /// A peer as users see it.
@@ -86,6 +91,10 @@ struct NodeCounters {
   std::uint64_t forwarded = 0;
   std::uint64_t handshakes_completed = 0;
   std::uint64_t protocol_violations = 0;
+  std::uint64_t cookies_sent = 0;     ///< first messages answered by a cookie under pressure
+  std::uint64_t resets_sent = 0;      ///< packets of sessions that this node does not know
+  std::uint64_t peers_restarted = 0;  ///< peers that told us so
+  std::uint64_t paths_changed = 0, paths_failed = 0;  ///< peers followed to a new address, or not
 };
 
 struct ConnectOptions {

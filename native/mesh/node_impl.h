@@ -6,8 +6,10 @@
 #include <memory>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
+#include "mesh/cookie_jar.h"
 #include "mesh/handshake_limiter.h"
 #include "mesh/link.h"
 #include "mesh/node.h"
@@ -37,13 +39,15 @@ struct Node::Impl {
   };
 
   struct PendingConnect {
-    RequestId request = 0;
+    RequestId request = 0;  ///< 0: this node's own wish, nobody waits
     Endpoint address;
     crypto::Key public_key{};
     NodeId peer;
     bool routed = false;
     std::optional<session::InitiatorHandshake> handshake;  ///< empty between attempts
     Bytes datagram;
+    wire::AttemptTag tag{};  ///< of this attempt's msg1
+    unsigned cookies = 0;    ///< used in this attempt
     unsigned attempt = 0;
     TimePoint attempt_ends{};  ///< or, between attempts, when the next begins
     TimePoint next_send{};
@@ -86,6 +90,10 @@ struct Node::Impl {
               ByteSpan message, std::uint32_t claimed, std::optional<NodeId> expected);
   void release_held(Now now);
   void fail_connect(std::size_t index, Error error);
+  void report_connect(RequestId request, Expected<void> result);
+  HandshakeLimiter::Kind handshake_kind(const Endpoint& from,
+                                        const std::optional<wire::RoutingHeader>& routing,
+                                        std::size_t message_bytes) const;
   PendingAccept* find_accept(std::uint32_t routing_id_value);
   bool connecting_to(std::uint32_t routing_id_value) const;
   void resolve_waiting(NodeId peer, const Endpoint& from);
@@ -106,9 +114,21 @@ struct Node::Impl {
   StreamStats stats(const Link& link, const session::StreamStatsSnapshot& snapshot) const;
   bool unproven(const Link& link, Now now) const;
 
+  // paths.cc
+  void consider_path(Now now, Link& link, const Endpoint& from, std::size_t bytes);
+  void send_challenge(Now now, Link& link);
+  void advance_paths(Now now);
+  void end_probe(Link& link);
+  void settle_path(Now now, Link& link, const Endpoint& from, std::size_t bytes);
+  void note_ended(SessionId session);
+  void answer_unknown(Now now, const Endpoint& from, SessionId session, std::size_t bytes);
+  void handle_reset(Now now, ByteSpan datagram);
+  void ask_for_cookie(Now now, const Endpoint& from, const wire::AttemptTag& attempt);
+  void handle_cookie(const Endpoint& from, ByteSpan datagram);
+
   // dispatch.cc
   void handle_session_packet(Now now, const Endpoint& from, MutableByteSpan packet, SessionId id,
-                             bool routed);
+                             bool routed, bool modern);
   void handle_routed(Now now, const Endpoint& from, MutableByteSpan datagram);
   void forward(Now now, const Endpoint& from, const wire::RoutingHeader& header,
                MutableByteSpan datagram);
@@ -129,7 +149,10 @@ struct Node::Impl {
   NodeSink& sink;
   session::HandshakeContext handshake_context;
   session::SessionConfig session_config;
+  crypto::SecretKey reset_key;
   HandshakeLimiter limiter;
+  CookieJar cookies;
+  TokenBucket reset_bucket;
   NodeCounters counters;
   StreamRefTable refs;
 
@@ -146,6 +169,13 @@ struct Node::Impl {
   std::deque<Link*> transmit;      ///< links that may have something to send
   std::vector<Link*> batch_links;  ///< links that received something in this batch
   std::set<std::pair<TimePoint, SessionId>> timers;
+  std::vector<Link*> probing;                    ///< links with a path under test
+  std::unordered_set<SessionId> ended_sessions;  ///< lately, by this node: no reset for them
+  std::deque<SessionId> ended_order;
+
+  /// Cookies that one attempt follows: secrets change at most once meanwhile.
+  static constexpr unsigned kMaxCookies = 3;
+  static constexpr TokenBucket::Rate kResetRate{100, 200};
 
   RequestId next_request = 0;
   bool started = false;

@@ -24,6 +24,7 @@ enum class DownReason {
   kReplaced,           ///< a new handshake replaced the session
   kProtocolViolation,  ///< either side broke the protocol; the text says how
   kShutdown,           ///< this node was shut down
+  kRestarted,          ///< the peer lost its state; a new session follows
 };
 
 enum class StreamEnd {
@@ -43,6 +44,8 @@ class NodeSink {
 
   virtual void peer_up(NodeId peer, const Endpoint& address, SecurityMode mode) = 0;
   virtual void peer_down(NodeId peer, DownReason reason, const std::string& text) = 0;
+  /// The peer proved that it is at another address now.
+  virtual void path_changed(NodeId /*peer*/, const Endpoint& /*address*/) {}
 
   /// Precedes the first message of a stream.
   virtual void stream_opened(StreamRef ref, NodeId peer, StreamId stream, bool reliable) = 0;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "crypto/hash.h"
 #include "mesh/node_impl.h"
 
 namespace netmesh::mesh {
 namespace {
 
+constexpr std::string_view kResetKeyLabel = "netmesh-reset-key-v1";
 /// Silence after which a modern peer counts as failed: the session timeout, but at least this many
 /// heartbeats. Base peers get three session timeouts (spec 10 §12.3).
 constexpr int kMinSilentHeartbeats = 2;
@@ -39,7 +41,9 @@ Node::Impl::Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& 
       sink(node_sink),
       handshake_context{identity::LocalIdentity::from_seed(config.identity_seed),
                         crypto::SecretKey(config.psk)},
-      limiter(random_source.u64()) {
+      reset_key(crypto::blake2s_keyed(config.identity_seed, as_byte_span(kResetKeyLabel))),
+      limiter(random_source.u64(), config.unproven_handshakes_per_second),
+      cookies(random_source) {
   config.heartbeat_interval = std::max(config.heartbeat_interval, kMinHeartbeat);
   handshake_context.allow_legacy = config.allow_legacy_peers;
   handshake_context.aeads = config.aeads;
@@ -58,6 +62,11 @@ Node::Impl::Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& 
   session_config.max_streams = config.max_streams_per_session;
   session_config.stream_idle_timeout = config.stream_idle_timeout;
   session_config.congestion = config.congestion;
+  session_config.rekey_interval = config.rekey_interval;
+  session_config.key_update_packets = config.key_update_packets;
+  session_config.identity = &handshake_context.identity;
+  session_config.random = &random;
+  session_config.reset_key = &reset_key;
   next_heartbeat = now.monotonic + config.heartbeat_interval;
 }
 
@@ -159,6 +168,8 @@ void Node::Impl::confirm(Link& link) {
 }
 
 void Node::Impl::destroy_link(std::unique_ptr<Link> link) {
+  end_probe(*link);
+  note_ended(link->session->id());
   counters.dropped_overflow += link->session->stats().events_dropped;
   auto session = sessions.find(link->session->id());
   if (session != sessions.end() && session->second == link.get()) sessions.erase(session);
@@ -212,6 +223,7 @@ void Node::add_route(Now, NodeId destination, const Endpoint& next_hop) {
   impl.routes[destination] = next_hop;
   Link* link = impl.find_link(destination);
   if (link == nullptr || link->address == next_hop) return;
+  impl.end_probe(*link);
   link->address = next_hop;
   link->relayed = true;
   link->session->set_path({next_hop.is_loopback(), true});

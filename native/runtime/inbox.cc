@@ -20,6 +20,8 @@ const char* reason_text(mesh::DownReason reason) {
       return "protocol violation";
     case mesh::DownReason::kShutdown:
       return "shutdown";
+    case mesh::DownReason::kRestarted:
+      return "restarted";
   }
   return "unknown";
 }

@@ -15,6 +15,7 @@ constexpr std::uint16_t kMinDatagramBytes = 256;
 
 wire::Hello make_hello(const HandshakeContext& context, std::uint8_t aeads) {
   wire::Hello hello;
+  hello.features = context.features;
   hello.aeads = aeads;
   hello.max_datagram = context.max_datagram;
   hello.stream_window = context.stream_window;
@@ -80,6 +81,7 @@ Established establish(NodeId peer, bool initiator, crypto::NoiseResult noise,
                       std::optional<wire::Hello> hello, crypto::AeadAlgorithm aead) {
   Established out;
   out.peer = peer;
+  out.handshake_hash = noise.handshake_hash;
   out.session_id = SessionId{load_le<std::uint64_t>(noise.handshake_hash.data())};
   out.initiator = initiator;
   out.modern = hello.has_value();

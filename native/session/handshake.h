@@ -27,12 +27,14 @@ struct HandshakeContext {
   std::uint64_t stream_window = 0;
   std::uint64_t session_window = 0;
   std::uint32_t max_message = 0;
+  std::uint32_t features = wire::feature::kAll;
 };
 
 /// The outcome of a handshake: everything that a session starts from.
 struct Established {
   NodeId peer;
   SessionId session_id;
+  crypto::Key handshake_hash{};  ///< what signatures within the session refer to
   bool initiator = false;
   bool modern = false;
   crypto::AeadAlgorithm aead = crypto::AeadAlgorithm::kChaCha20Poly1305;

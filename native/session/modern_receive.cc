@@ -35,7 +35,19 @@ PacketVerdict ModernSession::handle_packet(Now now, MutableByteSpan packet) {
   const MutableByteSpan text =
       packet.subspan(wire::kModernHeaderBytes, packet.size() - wire::kModernOverheadBytes);
   const ByteSpan tag = packet.last(wire::kTagBytes);
-  if (!open_key_.open(nonce, aad, text, tag)) return PacketVerdict::kAuthenticationFailed;
+  switch (keys_.open(now.monotonic, header->packet_number.value, header->key_phase, nonce, aad,
+                     text, tag)) {
+    case PacketKeys::Opened::kFailed:
+      if (keys_.forgery_limit_reached())
+        violate(close_code::kKeyLimit, "too many packets that do not verify");
+      return PacketVerdict::kAuthenticationFailed;
+    case PacketKeys::Opened::kUpdated:
+      on_peer_updated();
+      break;
+    case PacketKeys::Opened::kVerified:
+      break;
+  }
+  newest_ = header->packet_number.value >= replay_.next();
   if (!replay_.commit(header->packet_number.value)) return PacketVerdict::kReplay;
   if (stats_.packets_received++ == 0) events_.peer_proven();
   stats_.bytes_received += packet.size();
@@ -84,8 +96,25 @@ PacketVerdict ModernSession::handle_frames(Now now, ByteSpan plaintext, bool& ac
             },
             [&](const wire::SessionLimitFrame& limit) {
               ack_eliciting = true;
-              session_max_ = std::max(session_max_, limit.max_total);
+              on_session_limit(limit);
               return true;
+            },
+            [&](const wire::PathChallengeFrame& challenge) {
+              events_.path_challenged(challenge.data);
+              return true;
+            },
+            [&](const wire::PathResponseFrame& response) {
+              events_.path_answered(response.data);
+              return true;
+            },
+            [&](const wire::PeerInfoFrame& info) {
+              ack_eliciting = true;
+              events_.peer_info(info);
+              return true;
+            },
+            [&](const wire::RekeyFrame& rekey) {
+              ack_eliciting = true;
+              return on_rekey(now, rekey);
             },
         },
         *frame);
@@ -312,8 +341,18 @@ bool ModernSession::on_ack(Now now, const wire::AckFrame& frame) {
     violate(close_code::kAcknowledgement, "acknowledgement of a packet that was never sent");
     return false;
   }
+  keys_.on_acknowledged(frame.ranges[0].last);
   notify_blocked_by_queue();
   return true;
+}
+
+void ModernSession::on_session_limit(const wire::SessionLimitFrame& frame) {
+  if (frame.max_total <= session_max_) return;
+  session_max_ = frame.max_total;
+  if (!std::exchange(session_blocked_, false)) return;
+  for (auto& [id, entry] : streams_) {
+    if (SendStream* stream = entry.sending()) make_ready(*stream);
+  }
 }
 
 void ModernSession::on_limit(const wire::StreamLimitFrame& frame) {

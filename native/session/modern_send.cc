@@ -22,14 +22,15 @@ constexpr unsigned kCloseCopies = 3;
 
 bool ModernSession::wants_transmit() const {
   if (closing_) return closes_left_ > 0;
-  if (acks_.due() || session_limit_due_ || !limits_due_.empty() || ping_due_ ||
-      recovery_.probe_wanted())
+  if (acks_.due() || session_limit_due_ || !limits_due_.empty() || ping_due_ || peer_info_due_ ||
+      rekey_due_ || recovery_.probe_wanted())
     return true;
   return (!ready_.empty() || fragment_) && recovery_.may_send(datagram_bytes_);
 }
 
 std::size_t ModernSession::poll_transmit(Now now, MutableByteSpan out) {
   if (closing_ && closes_left_ == 0) return 0;
+  if (keys_.sealed() >= update_after_ || turn_due_) update_keys();
   MutableByteSpan payload = out.subspan(wire::kModernHeaderBytes, payload_budget());
   ByteWriter writer(payload);
   if (closing_) {
@@ -77,11 +78,11 @@ std::size_t ModernSession::seal(Now now, MutableByteSpan out, std::size_t payloa
     payload = minimum;
   }
   const std::uint64_t number = recovery_.next_packet_number();
-  wire::write_modern_header({false, id_, PacketNumber{number}}, out.data());
+  wire::write_modern_header({keys_.send_phase(), id_, PacketNumber{number}}, out.data());
   const auto nonce = wire::make_nonce(id_, number);
-  seal_key_.seal(nonce, out.first(wire::kModernHeaderBytes),
-                 out.subspan(wire::kModernHeaderBytes, payload),
-                 out.subspan(wire::kModernHeaderBytes + payload, wire::kTagBytes));
+  keys_.seal(nonce, out.first(wire::kModernHeaderBytes),
+             out.subspan(wire::kModernHeaderBytes, payload),
+             out.subspan(wire::kModernHeaderBytes + payload, wire::kTagBytes));
   const std::size_t size = payload + wire::kModernOverheadBytes;
   recovery_.on_sent(now.monotonic, size, ack_eliciting);
   ++stats_.packets_sent;
@@ -101,7 +102,7 @@ std::size_t ModernSession::seal(Now now, MutableByteSpan out, std::size_t payloa
 }
 
 bool ModernSession::write_control(Now, ByteWriter& out) {
-  bool wrote = false;
+  bool wrote = write_life(out);
   if (ping_due_ && wire::write_ping(out)) {
     ping_due_ = false;
     wrote = true;
@@ -156,9 +157,8 @@ bool ModernSession::write_streams(Now, ByteWriter& out) {
     if (fragment_) return wrote;
   }
   std::size_t frames = 0;
-  std::size_t attempts = ready_.size();
-  while (!ready_.empty() && attempts > 0 && frames < kMaxFramesPerPacket) {
-    SendStream& stream = *ready_.front();
+  while (!ready_.empty() && frames < kMaxFramesPerPacket) {
+    SendStream& stream = ready_.front(datagram_bytes_);
     if (!stream.has_sendable()) {
       if (!stream.reliable() && stream.blocked() && !stream.blocked_announced) {
         // Tells the peer our position, so that its limit covers what was lost.
@@ -175,14 +175,17 @@ bool ModernSession::write_streams(Now, ByteWriter& out) {
         recovery_.add_frame(sent);
         wrote = true;
       }
-      ready_.pop_front();
-      stream.in_ready_list = false;
-      --attempts;
+      ready_.remove(stream);
       continue;
     }
+    const std::size_t before = out.size();
     const bool progress =
         stream.reliable() ? write_reliable(out, stream) : write_datagrams(out, stream);
-    if (fragment_) return wrote || progress;
+    const std::size_t taken = out.size() - before;
+    if (fragment_) {
+      ready_.charge(stream, static_cast<std::size_t>(fragment_->total));
+      return wrote || progress;
+    }
     if (progress) {
       wrote = true;
       ++frames;
@@ -191,22 +194,20 @@ bool ModernSession::write_streams(Now, ByteWriter& out) {
         ack_now_ = true;
       }
     }
-    // Round robin, a stream's turn being as many packets as its weight.
-    if (progress && stream.has_sendable() &&
-        ++stream.packets_this_turn < stream.gate().config.fairness_weight) {
-      if (out.remaining() < kMinStreamBytes) break;
+    if (!stream.has_sendable()) {
+      ready_.remove(stream);
+      if (!stream.reliable() && stream.blocked() && !stream.blocked_announced) make_ready(stream);
+    } else if (progress) {
+      ready_.charge(stream, taken);
+    }
+    if (!progress && stream.reliable() && !stream.has_lost() && session_sent_ == session_max_) {
+      // Waits for the session's limit, not for its turn.
+      ready_.remove(stream);
+      session_blocked_ = true;
       continue;
     }
-    stream.packets_this_turn = 0;
-    ready_.pop_front();
-    if (stream.has_sendable()) {
-      ready_.push_back(&stream);
-    } else {
-      stream.in_ready_list = false;
-      if (!stream.reliable() && stream.blocked() && !stream.blocked_announced) make_ready(stream);
-    }
-    if (!progress) --attempts;
-    if (out.remaining() < kMinStreamBytes) break;
+    // What does not fit the rest of this packet goes first into the next.
+    if (!progress || out.remaining() < kMinStreamBytes) break;
   }
   return wrote;
 }
@@ -296,21 +297,16 @@ bool ModernSession::write_fragment(ByteWriter& out) {
 }
 
 void ModernSession::make_ready(SendStream& stream) {
-  if (stream.in_ready_list) return;
+  if (stream.scheduled) return;
   auto it = streams_.find(stream.id());
   if (it == streams_.end() || it->second.sending() != &stream) return;
   if (!stream.has_sendable() &&
       !(stream.blocked() && !stream.reliable() && !stream.blocked_announced))
     return;
-  stream.in_ready_list = true;
-  ready_.push_back(&stream);
+  ready_.add(stream);
 }
 
-void ModernSession::drop_ready(SendStream& stream) {
-  if (!stream.in_ready_list) return;
-  std::erase(ready_, &stream);
-  stream.in_ready_list = false;
-}
+void ModernSession::drop_ready(SendStream& stream) { ready_.remove(stream); }
 
 SendStream* ModernSession::find_sending(StreamId id, std::uint64_t epoch) {
   auto it = streams_.find(id);
@@ -330,6 +326,8 @@ void ModernSession::frame_acknowledged(const SentFrame& frame) {
     case SentFrame::Kind::kStreamLimit:
     case SentFrame::Kind::kSessionLimit:
     case SentFrame::Kind::kBlocked:
+    case SentFrame::Kind::kPeerInfo:
+    case SentFrame::Kind::kRekey:
       return;
     case SentFrame::Kind::kStream:
     case SentFrame::Kind::kDatagram:
@@ -347,6 +345,12 @@ void ModernSession::frame_lost(const SentFrame& frame, bool only_probe) {
       return;
     case SentFrame::Kind::kSessionLimit:
       session_limit_due_ = true;
+      return;
+    case SentFrame::Kind::kPeerInfo:
+      peer_info_due_ = true;
+      return;
+    case SentFrame::Kind::kRekey:
+      rekey_due_ = rekey_due_ || rekeying();
       return;
     case SentFrame::Kind::kStreamLimit: {
       auto it = streams_.find(frame.stream_id);

@@ -20,13 +20,12 @@ constexpr std::uint32_t kMaxDatagramEvent =
 }  // namespace
 
 ModernSession::ModernSession(Established established, const SessionConfig& config,
-                             const PathInfo& path, SessionEvents& events, Now)
+                             const PathInfo& path, SessionEvents& events, Now now)
     : id_(established.session_id),
       peer_(established.peer),
       config_(config),
       events_(events),
-      seal_key_(established.aead, established.send_key),
-      open_key_(established.aead, established.receive_key),
+      keys_(established.aead, std::move(established.send_key), std::move(established.receive_key)),
       peer_hello_(*established.peer_hello),
       recovery_(config.congestion,
                 path.loopback && !path.relayed ? kLoopbackDatagramBytes : wire::kBaseDatagramBytes,
@@ -36,6 +35,7 @@ ModernSession::ModernSession(Established established, const SessionConfig& confi
   set_path(path);
   // The initiator's first packet proves to the responder that the keys work.
   ping_due_ = established.initiator;
+  begin_life(established, now);
 }
 
 void ModernSession::set_path(const PathInfo& path) {
@@ -51,6 +51,7 @@ void ModernSession::end_of_batch(Now) { acks_.end_of_batch(); }
 void ModernSession::handle_timeout(Now now) {
   if (closing_) return;
   acks_.handle_timeout(now.monotonic);
+  if (rekey_at_ && now.monotonic >= *rekey_at_) begin_rekey(now);
   recovery_.handle_timeout(
       now.monotonic, [&](const SentFrame& frame) { frame_lost(frame, false); },
       [&](const SentFrame& frame) { frame_lost(frame, true); });
@@ -60,11 +61,17 @@ std::optional<TimePoint> ModernSession::next_timeout() const {
   if (closing_) return std::nullopt;
   const auto ack = acks_.next_timeout();
   const auto loss = recovery_.next_timeout(!ready_.empty() || fragment_, datagram_bytes_);
-  if (ack && loss) return std::min(*ack, *loss);
-  return ack ? ack : loss;
+  std::optional<TimePoint> next = rekey_at_;
+  for (const auto& at : {ack, loss}) {
+    if (at && (!next || *at < *next)) next = at;
+  }
+  return next;
 }
 
-void ModernSession::heartbeat(Now) { ping_due_ = true; }
+void ModernSession::heartbeat(Now now) {
+  ping_due_ = true;
+  keys_.expire(now.monotonic);
+}
 
 void ModernSession::close(std::uint64_t code, std::string reason) {
   if (closing_) return;

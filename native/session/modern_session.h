@@ -9,11 +9,14 @@
 #include <vector>
 
 #include "session/ack_tracker.h"
+#include "session/key_agreement.h"
 #include "session/loss_recovery.h"
+#include "session/packet_keys.h"
 #include "session/receive_stream.h"
 #include "session/replay_window.h"
 #include "session/send_stream.h"
 #include "session/session.h"
+#include "session/stream_scheduler.h"
 #include "wire/modern_packet.h"
 
 namespace netmesh::session {
@@ -25,7 +28,7 @@ class ModernSession final : public Session {
 
   bool modern() const override { return true; }
   SessionId id() const override { return id_; }
-  crypto::AeadAlgorithm aead() const override { return seal_key_.algorithm(); }
+  crypto::AeadAlgorithm aead() const override { return keys_.algorithm(); }
 
   PacketVerdict handle_packet(Now now, MutableByteSpan packet) override;
   void end_of_batch(Now now) override;
@@ -34,6 +37,8 @@ class ModernSession final : public Session {
   std::size_t poll_transmit(Now now, MutableByteSpan out) override;
   bool wants_transmit() const override;
   std::size_t max_packet_bytes() const override { return datagram_bytes_; }
+  bool last_was_newest() const override { return newest_; }
+  std::size_t write_path_packet(Now now, MutableByteSpan out, const wire::Frame& frame) override;
   void set_path(const PathInfo& path) override;
 
   void heartbeat(Now now) override;
@@ -98,9 +103,20 @@ class ModernSession final : public Session {
                         ByteSpan data);
   bool on_ack(Now now, const wire::AckFrame& frame);
   void on_limit(const wire::StreamLimitFrame& frame);
+  void on_session_limit(const wire::SessionLimitFrame& frame);
   void violate(std::uint64_t code, std::string reason);
   void update_session_limit();
   void touch(StreamId stream, StreamEntry& entry);
+
+  // Keys and paths over time (modern_life.cc).
+  void begin_life(const Established& established, Now now);
+  bool write_life(ByteWriter& out);
+  void begin_rekey(Now now);
+  bool on_rekey(Now now, const wire::RekeyFrame& frame);
+  void on_peer_updated();
+  void update_keys();
+  void finish_rekey();
+  bool rekeying() const { return rekey_request_ || rekey_reply_; }
 
   // Sending.
   std::size_t payload_budget() const { return datagram_bytes_ - wire::kModernOverheadBytes; }
@@ -127,8 +143,7 @@ class ModernSession final : public Session {
   const NodeId peer_;
   const SessionConfig config_;
   SessionEvents& events_;
-  crypto::AeadKey seal_key_;
-  crypto::AeadKey open_key_;
+  PacketKeys keys_;
   const wire::Hello peer_hello_;
   std::size_t datagram_bytes_ = wire::kBaseDatagramBytes;
   bool pad_for_relay_ = false;
@@ -137,7 +152,7 @@ class ModernSession final : public Session {
   AckTracker acks_;
   LossRecovery recovery_;
   std::unordered_map<StreamId, StreamEntry> streams_;
-  std::deque<SendStream*> ready_;
+  StreamScheduler ready_;
   std::optional<FragmentCursor> fragment_;
   std::deque<Reassembly> reassemblies_;
   IntervalSet finished_epochs_;       ///< reliable openings of the peer that ended
@@ -156,6 +171,23 @@ class ModernSession final : public Session {
   std::uint64_t datagram_unconsumed_ = 0;
   bool session_limit_due_ = false;
 
+  // Keys over time. One agreement at a time: ours, or our answer to the peer's.
+  std::uint64_t update_after_ = 0;  ///< packets under one key
+  crypto::Key handshake_hash_{};
+  bool initiator_ = false;
+  std::uint64_t agreements_ = 0;  ///< completed
+  std::unique_ptr<KeyAgreement> rekey_request_;
+  std::unique_ptr<wire::RekeyFrame> rekey_reply_;
+  std::optional<crypto::SecretKey> agreed_;  ///< waits to enter our sending key
+  bool rekey_due_ = false;                   ///< the request or reply has to leave
+  bool turn_due_ = false;                    ///< our sending key should change soon
+  bool peer_turned_ = false;                 ///< since we answered: the peer has the secret
+  bool rekey_turned_ = false;                ///< our sending key has it; the peer's turn is awaited
+  std::optional<TimePoint> rekey_at_;
+  bool peer_info_due_ = false;
+  bool newest_ = false;
+
+  bool session_blocked_ = false;  ///< streams wait for the session's limit
   bool ping_due_ = false;
   bool ack_now_ = false;
   unsigned closes_left_ = 0;

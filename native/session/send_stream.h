@@ -86,8 +86,10 @@ class SendStream {
   std::uint64_t grants_sent = 0;
   TimePoint last_activity{};
   UnixNanos last_activity_unix = 0;
-  std::uint32_t packets_this_turn = 0;  ///< of the session's round robin
-  bool in_ready_list = false;
+  // The session's scheduler keeps these.
+  std::int64_t deficit = 0;  ///< bytes that it may still send in this round
+  SendStream* next_scheduled = nullptr;
+  bool scheduled = false;
   bool blocked_announced = false;
 
  private:

@@ -18,7 +18,10 @@ struct SentFrame {
     kStreamLimit,
     kSessionLimit,
     kAck,
-    kBlocked
+    kBlocked,
+    kPeerInfo,
+    kRekey,
+    kMtuProbe,  ///< range.length = bytes of its packet
   };
   Kind kind = Kind::kStream;
   StreamId stream_id;

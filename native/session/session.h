@@ -9,12 +9,16 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/ids.h"
+#include "base/random.h"
 #include "base/time.h"
 #include "crypto/aead.h"
+#include "identity/entity.h"
 #include "session/congestion_algorithm.h"
 #include "session/handshake.h"
 #include "session/session_events.h"
 #include "session/stream_gate.h"
+#include "wire/frames.h"
+#include "wire/modern_control.h"
 
 namespace netmesh::session {
 
@@ -30,6 +34,15 @@ struct SessionConfig {
   /// Fresh for every session and unpredictable to the peer: decides which packet numbers are left
   /// out. 0: none.
   std::uint64_t seed = 0;
+  /// A fresh key agreement this often.
+  Duration rekey_interval = std::chrono::hours(1);
+  /// Packets under one key before it is ratcheted; 0: a half of what the AEAD allows.
+  std::uint64_t key_update_packets = 0;
+  /// The node's own identity and randomness; without them keys are never agreed upon anew.
+  const identity::LocalIdentity* identity = nullptr;
+  RandomSource* random = nullptr;
+  /// Makes the tokens of reset datagrams (docs/protocol.md "Reset").
+  const crypto::SecretKey* reset_key = nullptr;
 };
 
 /// How a session's packets travel; decides how large they may be.
@@ -95,6 +108,8 @@ inline constexpr std::uint64_t kTooManyStreams = 4;
 inline constexpr std::uint64_t kAcknowledgement = 5;
 inline constexpr std::uint64_t kStreamState = 6;
 inline constexpr std::uint64_t kReorderBuffer = 7;
+inline constexpr std::uint64_t kKeyLimit = 8;
+inline constexpr std::uint64_t kRekey = 9;
 }  // namespace close_code
 
 /// A state machine driven by the node; see DESIGN §1. Not thread-safe.
@@ -118,6 +133,13 @@ class Session {
   virtual bool wants_transmit() const = 0;
   virtual std::size_t max_packet_bytes() const = 0;
   virtual void set_path(const PathInfo& path) = 0;
+  /// The peer was followed to another address: what was measured of the old path is void.
+  virtual void move_to(const PathInfo& path) { set_path(path); }
+  /// The packet accepted last had the highest number so far.
+  virtual bool last_was_newest() const { return false; }
+  /// Writes a packet of its own with one PATH_CHALLENGE or PATH_RESPONSE, padded to the base size;
+  /// returns its length, 0 when the peer takes none. `out` has room for a base datagram.
+  virtual std::size_t write_path_packet(Now, MutableByteSpan, const wire::Frame&) { return 0; }
 
   /// Keeps the session alive and, on modern sessions, measures the round trip.
   virtual void heartbeat(Now now) = 0;
@@ -146,6 +168,9 @@ class Session {
   /// Reliable bytes queued or in flight.
   virtual std::uint64_t unacknowledged_bytes() const = 0;
 };
+
+/// The token of our reset datagrams for a session.
+wire::ResetToken reset_token(const crypto::SecretKey& key, SessionId session);
 
 std::unique_ptr<Session> make_modern_session(Established established, const SessionConfig& config,
                                              const PathInfo& path, SessionEvents& events, Now now);

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "wire/frames.h"
 
 namespace netmesh::session {
 
@@ -24,6 +25,12 @@ class SessionEvents {
   /// `finished`: by the peer's FIN; else evicted or the session ended.
   virtual void stream_finished(StreamRef ref, bool finished) = 0;
   virtual void credit_available(StreamId stream, std::uint64_t epoch) = 0;
+  /// The peer asks for `data` back at the address from which this packet came.
+  virtual void path_challenged(std::uint64_t /*data*/) {}
+  /// The peer got our challenge at the address to which it was sent.
+  virtual void path_answered(std::uint64_t /*data*/) {}
+  /// How the peer would tell us that it lost its state.
+  virtual void peer_info(const wire::PeerInfoFrame& /*info*/) {}
 };
 
 }  // namespace netmesh::session

@@ -17,12 +17,17 @@
 
 namespace netmesh::session {
 
+/// Which streams of a session go first: a class sends only while those above have nothing to send.
+enum class Priority : std::uint8_t { kControl, kHigh, kNormal, kBulk };
+inline constexpr std::size_t kPriorityClasses = 4;
+
 /// What the application asked for when it opened a stream.
 struct StreamConfig {
   StreamId stream_id;
   bool reliable = false;
   std::uint32_t window_bytes = 65'536;  ///< 0: no window, bounded by the session's queue alone
   std::uint32_t fairness_weight = 1;
+  Priority priority = Priority::kNormal;
 };
 
 /// The running cost of a batch in base packets: events are packed greedily into packets of at most

@@ -32,6 +32,8 @@ const char* reason_name(mesh::DownReason reason) {
       return "protocol violation";
     case mesh::DownReason::kShutdown:
       return "shutdown";
+    case mesh::DownReason::kRestarted:
+      return "restarted";
   }
   return "?";
 }

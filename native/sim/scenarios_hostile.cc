@@ -7,6 +7,7 @@
 #include "crypto/hash.h"
 #include "sim/traffic.h"
 #include "wire/classify.h"
+#include "wire/modern_control.h"
 #include "wire/modern_packet.h"
 #include "wire/net_packet.h"
 #include "wire/routing.h"
@@ -20,6 +21,7 @@ namespace {
 struct Record {
   std::uint64_t wire = 0;  ///< a hash over all datagrams that nodes sent, in order
   std::uint64_t datagrams = 0;
+  std::uint64_t resets = 0;
   std::vector<std::vector<Bytes>> delivered;
   std::uint64_t dropped = 0;
 };
@@ -85,6 +87,11 @@ Record conversation(World& world, std::uint64_t seed, bool attacked) {
   world.network.set_default_link(link);
   Record record;
   world.network.set_tap([&](const Endpoint& from, const Endpoint& to, ByteSpan datagram) {
+    // Garbage in the shape of a packet may be answered by "no such session", and no more.
+    if (wire::parse_reset(datagram)) {
+      ++record.resets;
+      return false;  // so that the links' chances stay the same
+    }
     ++record.datagrams;
     record.wire = crypto::xxh3_64(datagram) ^ (record.wire * 0x9E37'79B9'7F4A'7C15ULL);
     if (attacked && attacker.chance(0.5)) {
@@ -137,6 +144,8 @@ void garbage(World& world, SimRandom& random) {
   world.expect(attacked.dropped > quiet.dropped, "garbage is counted");
   world.expect(attacked.datagrams == quiet.datagrams && attacked.wire == quiet.wire,
                "nodes under garbage send exactly what they send without it");
+  // At most 100 a second, after a burst.
+  world.expect(quiet.resets == 0 && attacked.resets < 200 + 31 * 100, "resets are bounded");
   world.expect(attacked.delivered == quiet.delivered,
                "nodes under garbage deliver exactly what they deliver without it");
 }

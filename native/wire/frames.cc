@@ -99,6 +99,19 @@ bool parse_session_limit(ByteReader& in, SessionLimitFrame& frame) {
   return true;
 }
 
+bool parse_peer_info(ByteReader& in, PeerInfoFrame& frame) {
+  frame.reset_token = in.array<16>();
+  frame.static_key = in.array<32>();
+  return true;
+}
+
+bool parse_rekey(ByteReader& in, RekeyFrame& frame) {
+  frame.generation = in.varint();
+  frame.ephemeral = in.array<32>();
+  frame.signature = in.array<64>();
+  return true;
+}
+
 /// Builds the frame in place in the caller's result: the variant is as big as its ACK.
 template <typename T, typename Parse>
 bool parse_into(std::optional<Frame>& out, ByteReader& in, Parse parse) {
@@ -146,6 +159,30 @@ std::optional<Frame> FrameReader::next() {
         break;
       case FrameType::kSessionLimit:
         valid = parse_into<SessionLimitFrame>(frame, reader_, parse_session_limit);
+        break;
+      case FrameType::kPathChallenge:
+        valid = parse_into<PathChallengeFrame>(frame, reader_,
+                                               [](ByteReader& in, PathChallengeFrame& out) {
+                                                 out.data = in.u64();
+                                                 return true;
+                                               });
+        break;
+      case FrameType::kPathResponse:
+        valid = parse_into<PathResponseFrame>(frame, reader_,
+                                              [](ByteReader& in, PathResponseFrame& out) {
+                                                out.data = in.u64();
+                                                return true;
+                                              });
+        break;
+      case FrameType::kPeerInfo:
+        valid = parse_into<PeerInfoFrame>(frame, reader_, parse_peer_info);
+        break;
+      case FrameType::kRekey:
+      case FrameType::kRekeyReply:
+        valid = parse_into<RekeyFrame>(frame, reader_, [type](ByteReader& in, RekeyFrame& out) {
+          out.reply = type == FrameType::kRekeyReply;
+          return parse_rekey(in, out);
+        });
         break;
     }
     if (!valid) {
@@ -233,6 +270,40 @@ bool write_session_limit(ByteWriter& out, const SessionLimitFrame& frame) {
     return false;
   write_type(out, FrameType::kSessionLimit);
   out.varint(frame.max_total);
+  return true;
+}
+
+bool write_path_challenge(ByteWriter& out, const PathChallengeFrame& frame) {
+  if (out.remaining() < kTypeBytes + sizeof frame.data) return false;
+  write_type(out, FrameType::kPathChallenge);
+  out.u64(frame.data);
+  return true;
+}
+
+bool write_path_response(ByteWriter& out, const PathResponseFrame& frame) {
+  if (out.remaining() < kTypeBytes + sizeof frame.data) return false;
+  write_type(out, FrameType::kPathResponse);
+  out.u64(frame.data);
+  return true;
+}
+
+bool write_peer_info(ByteWriter& out, const PeerInfoFrame& frame) {
+  if (out.remaining() < kTypeBytes + frame.reset_token.size() + frame.static_key.size())
+    return false;
+  write_type(out, FrameType::kPeerInfo);
+  out.bytes(frame.reset_token);
+  out.bytes(frame.static_key);
+  return true;
+}
+
+bool write_rekey(ByteWriter& out, const RekeyFrame& frame) {
+  const std::size_t needed =
+      kTypeBytes + varint_size(frame.generation) + frame.ephemeral.size() + frame.signature.size();
+  if (!are_varints(frame.generation) || out.remaining() < needed) return false;
+  write_type(out, frame.reply ? FrameType::kRekeyReply : FrameType::kRekey);
+  out.varint(frame.generation);
+  out.bytes(frame.ephemeral);
+  out.bytes(frame.signature);
   return true;
 }
 

@@ -23,6 +23,11 @@ enum class FrameType : std::uint8_t {
   kDatagramFragment = 0x13,
   kStreamLimit = 0x14,
   kSessionLimit = 0x15,
+  kPathChallenge = 0x16,
+  kPathResponse = 0x17,
+  kPeerInfo = 0x18,
+  kRekey = 0x19,
+  kRekeyReply = 0x1A,
 };
 
 /// Packet numbers [first, last], both included.
@@ -94,8 +99,36 @@ struct SessionLimitFrame {
   std::uint64_t max_total = 0;
 };
 
+/// Asks whoever receives this at the address under test to send `data` back.
+struct PathChallengeFrame {
+  std::uint64_t data = 0;
+};
+
+/// The answer, to the address from which the challenge came.
+struct PathResponseFrame {
+  std::uint64_t data = 0;
+};
+
+/// What a peer needs to notice and to mend the loss of our state: the token of this session's
+/// reset datagram and our Noise static key.
+struct PeerInfoFrame {
+  std::array<std::byte, 16> reset_token{};
+  std::array<std::byte, 32> static_key{};
+  friend bool operator==(const PeerInfoFrame&, const PeerInfoFrame&) = default;
+};
+
+/// Half of a fresh key agreement within a session, signed by the sender's entity key.
+struct RekeyFrame {
+  bool reply = false;
+  std::uint64_t generation = 0;  ///< agreements of this session so far, this one included
+  std::array<std::byte, 32> ephemeral{};
+  std::array<std::byte, 64> signature{};
+  friend bool operator==(const RekeyFrame&, const RekeyFrame&) = default;
+};
+
 using Frame = std::variant<PingFrame, AckFrame, AckNowFrame, CloseFrame, StreamFrame, DatagramFrame,
-                           DatagramFragmentFrame, StreamLimitFrame, SessionLimitFrame>;
+                           DatagramFragmentFrame, StreamLimitFrame, SessionLimitFrame,
+                           PathChallengeFrame, PathResponseFrame, PeerInfoFrame, RekeyFrame>;
 
 /// Walks the frames of one decrypted packet. Padding is skipped. A malformed or unknown frame ends
 /// the walk with `failed()`: the sender is authenticated, so the session is to be closed.
@@ -119,6 +152,10 @@ bool write_ack(ByteWriter& out, const AckFrame& frame);
 bool write_close(ByteWriter& out, const CloseFrame& frame);
 bool write_stream_limit(ByteWriter& out, const StreamLimitFrame& frame);
 bool write_session_limit(ByteWriter& out, const SessionLimitFrame& frame);
+bool write_path_challenge(ByteWriter& out, const PathChallengeFrame& frame);
+bool write_path_response(ByteWriter& out, const PathResponseFrame& frame);
+bool write_peer_info(ByteWriter& out, const PeerInfoFrame& frame);
+bool write_rekey(ByteWriter& out, const RekeyFrame& frame);
 
 /// Bytes of a stream or datagram frame before its data, the 2-byte data length included.
 std::size_t stream_frame_overhead(std::uint64_t epoch, std::uint64_t offset);

@@ -32,6 +32,10 @@ inline bool write_frame(ByteWriter& out, const Frame& frame) {
     }
     bool operator()(const StreamLimitFrame& f) const { return write_stream_limit(out, f); }
     bool operator()(const SessionLimitFrame& f) const { return write_session_limit(out, f); }
+    bool operator()(const PathChallengeFrame& f) const { return write_path_challenge(out, f); }
+    bool operator()(const PathResponseFrame& f) const { return write_path_response(out, f); }
+    bool operator()(const PeerInfoFrame& f) const { return write_peer_info(out, f); }
+    bool operator()(const RekeyFrame& f) const { return write_rekey(out, f); }
   };
   return std::visit(Visitor{out}, frame);
 }
@@ -70,6 +74,15 @@ inline bool same(const StreamLimitFrame& a, const StreamLimitFrame& b) {
 inline bool same(const SessionLimitFrame& a, const SessionLimitFrame& b) {
   return a.max_total == b.max_total;
 }
+
+inline bool same(const PathChallengeFrame& a, const PathChallengeFrame& b) {
+  return a.data == b.data;
+}
+inline bool same(const PathResponseFrame& a, const PathResponseFrame& b) {
+  return a.data == b.data;
+}
+inline bool same(const PeerInfoFrame& a, const PeerInfoFrame& b) { return a == b; }
+inline bool same(const RekeyFrame& a, const RekeyFrame& b) { return a == b; }
 
 /// Equal in everything that travels.
 inline bool same_frame(const Frame& a, const Frame& b) {

@@ -13,6 +13,17 @@ namespace netmesh::wire {
 inline constexpr std::uint8_t kHelloVersion = 1;
 inline constexpr std::size_t kHelloSignatureBytes = 64;
 
+/// Bits of `Hello::features`; each is used only if both hellos have it.
+namespace feature {
+/// Key phases and REKEY frames (docs/protocol.md "Keys in use").
+inline constexpr std::uint32_t kKeyUpdate = 1;
+/// PATH_CHALLENGE is answered: the peer may be followed to a new address.
+inline constexpr std::uint32_t kPathValidation = 2;
+/// PEER_INFO and reset datagrams.
+inline constexpr std::uint32_t kReset = 4;
+inline constexpr std::uint32_t kAll = kKeyUpdate | kPathValidation | kReset;
+}  // namespace feature
+
 /// `"NMX1" ‖ u16 length ‖ body`, body = the fields below in this order, then the signature as the
 /// last 64 bytes. Bytes between the known fields and the signature belong to later versions: they
 /// are covered by the signature and skipped.

@@ -18,7 +18,7 @@ inline constexpr std::size_t kBaseDatagramBytes = 1200;
 inline constexpr std::size_t kMinRoutedModernBytes = 64;
 
 struct ModernHeader {
-  bool key_phase = false;  ///< bit 0 of the flags byte; the other bits are sent 0 and ignored
+  bool key_phase = false;  ///< bit 0 of the flags byte; bits 1 and 2: see modern_control.h
   SessionId session_id;
   PacketNumber packet_number;
 };
