@@ -15,6 +15,11 @@ constexpr int kPacketsPerTurn = 64;
 /// Datagrams that wait outside of any session: handshakes and packets for other nodes.
 constexpr std::size_t kMaxRawDatagrams = 4096;
 
+/// Base packets of up to 8192 bytes, ours and forwarded ones, cross small paths as IP fragments.
+bool needs_fragments(const Endpoint& to, std::size_t bytes) {
+  return bytes > wire::kBaseDatagramBytes && !to.is_loopback();
+}
+
 }  // namespace
 
 void Node::handle_datagram(Now now, const Endpoint& from, MutableByteSpan datagram) {
@@ -216,7 +221,8 @@ bool Node::Impl::transmit_link(Now now, Link& link, TransmitBatch& batch, bool& 
       header.destination = link.peer;
       wire::write_routing_header(header, room);
     }
-    batch.commit(link.address, header_bytes + size);
+    batch.commit(link.address, header_bytes + size,
+                 !link.session->modern() && needs_fragments(link.address, header_bytes + size));
     ++counters.datagrams_sent;
     counters.bytes_sent += header_bytes + size;
   }
@@ -231,7 +237,8 @@ bool Node::poll_transmit(Now now, TransmitBatch& batch) {
       const MutableByteSpan room = batch.begin(datagram.bytes.size());
       if (room.empty()) return true;
       std::memcpy(room.data(), datagram.bytes.data(), datagram.bytes.size());
-      batch.commit(datagram.to, datagram.bytes.size());
+      batch.commit(datagram.to, datagram.bytes.size(),
+                   needs_fragments(datagram.to, datagram.bytes.size()));
       ++impl.counters.datagrams_sent;
       impl.counters.bytes_sent += datagram.bytes.size();
     }

@@ -20,6 +20,7 @@ class TransmitBatch {
     Endpoint to;
     std::uint32_t offset = 0;
     std::uint32_t length = 0;
+    bool may_fragment = false;  ///< by IP, on the way; else don't-fragment is set
   };
 
   TransmitBatch() : buffer_(kCapacityBytes) { datagrams_.reserve(kMaxDatagrams); }
@@ -30,9 +31,9 @@ class TransmitBatch {
     return MutableByteSpan(buffer_).subspan(used_, max_bytes);
   }
   /// The first `length` bytes of the room just handed out are a datagram to `to`.
-  void commit(const Endpoint& to, std::size_t length) {
+  void commit(const Endpoint& to, std::size_t length, bool may_fragment = false) {
     datagrams_.push_back(
-        {to, static_cast<std::uint32_t>(used_), static_cast<std::uint32_t>(length)});
+        {to, static_cast<std::uint32_t>(used_), static_cast<std::uint32_t>(length), may_fragment});
     used_ += length;
   }
 

@@ -60,19 +60,21 @@ void set_kernel_buffers(int descriptor, std::uint32_t bytes) {
   set_option(descriptor, SOL_SOCKET, SO_SNDBUF, value);
 }
 
-/// Base packets of up to 8192 bytes cross small paths as IP fragments (spec 10 §6.2), whatever path
-/// MTU the kernel has learnt. Path MTU discovery of our own sends its probes with the opposite
-/// setting.
-void allow_fragmentation(int descriptor, int family) {
-#if defined(IP_MTU_DISCOVER) && defined(IP_PMTUDISC_DONT)
-  set_option(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
-#if defined(IPV6_MTU_DISCOVER) && defined(IPV6_PMTUDISC_DONT)
+/// Whether routers may cut datagrams. Without leave, datagrams carry don't-fragment whatever path
+/// MTU the kernel has learnt: sessions find the path MTU themselves (RFC 8899 §4.6.1).
+void set_fragmentation(int descriptor, int family, bool allowed) {
+#if defined(IP_MTU_DISCOVER) && defined(IP_PMTUDISC_PROBE)
+  set_option(descriptor, IPPROTO_IP, IP_MTU_DISCOVER,
+             allowed ? IP_PMTUDISC_DONT : IP_PMTUDISC_PROBE);
+#if defined(IPV6_MTU_DISCOVER) && defined(IPV6_PMTUDISC_PROBE)
   if (family == AF_INET6)
-    set_option(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+    set_option(descriptor, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+               allowed ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_PROBE);
 #endif
 #endif
   static_cast<void>(descriptor);
   static_cast<void>(family);
+  static_cast<void>(allowed);
 }
 
 /// How long each of the datagrams is that the kernel coalesced into one message of `bytes` bytes.
@@ -129,6 +131,7 @@ struct UdpSocket::Calls {
     alignas(cmsghdr) std::array<std::byte, kControlBytes> control;
     std::size_t end;  ///< index of the datagram after this message
     std::size_t segments;
+    bool may_fragment;
   };
   struct In {
     SocketAddress from;
@@ -161,7 +164,7 @@ Expected<std::unique_ptr<UdpSocket>> UdpSocket::open(const UdpOptions& options) 
     set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, options.bind_to.is_unspecified() ? 0 : 1);
   }
   set_kernel_buffers(descriptor, options.kernel_buffer_bytes);
-  allow_fragmentation(descriptor, family);
+  set_fragmentation(descriptor, family, false);
 
   SocketAddress address;
   socklen_t length = to_socket_address(options.bind_to, family, address);
@@ -222,7 +225,7 @@ void UdpSocket::detect_offload() {
 std::size_t UdpSocket::run_length(const mesh::TransmitBatch& batch, std::size_t first) const {
   const auto& datagrams = batch.datagrams();
   const auto& head = datagrams[first];
-  if (head.length == 0 || head.length > max_segment_bytes_) return 1;
+  if (head.length == 0 || head.length > max_segment_bytes_ || head.may_fragment) return 1;
   const std::size_t limit =
       std::min({datagrams.size() - first, kMaxSegments, kMaxRunBytes / head.length});
   std::size_t count = 1;
@@ -230,7 +233,10 @@ std::size_t UdpSocket::run_length(const mesh::TransmitBatch& batch, std::size_t 
     const auto& before = datagrams[first + count - 1];
     const auto& next = datagrams[first + count];
     const bool adjacent = next.offset == before.offset + before.length;
-    if (!adjacent || next.length == 0 || next.length > head.length || next.to != head.to) break;
+    if (!adjacent || next.length == 0 || next.length > head.length || next.to != head.to ||
+        next.may_fragment) {
+      break;
+    }
     ++count;
     if (next.length < head.length) break;
   }
@@ -245,6 +251,7 @@ std::size_t UdpSocket::prepare(mesh::TransmitBatch& batch, std::size_t first) {
   while (count < most && first < datagrams.size()) {
     Calls::Out& out = calls_->out[count];
     const auto& head = datagrams[first];
+    if (head.may_fragment && count > 0) break;  // sent by itself
     const socklen_t address_length = to_socket_address(head.to, family_, out.to);
     if (address_length == 0 || head.to.port == 0) {
       if (count > 0) break;  // what is prepared goes first, so that the result stays one index
@@ -254,6 +261,7 @@ std::size_t UdpSocket::prepare(mesh::TransmitBatch& batch, std::size_t first) {
     }
     out.segments = run_length(batch, first);
     out.end = first + out.segments;
+    out.may_fragment = head.may_fragment;
     const auto& last = datagrams[out.end - 1];
     out.bytes = {batch.bytes_of(head).data(), last.offset + last.length - head.offset};
 
@@ -277,6 +285,7 @@ std::size_t UdpSocket::prepare(mesh::TransmitBatch& batch, std::size_t first) {
 #endif
     first = out.end;
     ++count;
+    if (out.may_fragment) break;
   }
   return count;
 }
@@ -291,6 +300,8 @@ std::size_t UdpSocket::send(mesh::TransmitBatch& batch, std::size_t first) {
     const std::size_t messages = prepare(batch, first);
     if (messages == 0) return total;  // none of the rest can be addressed
     AtomicCounters::add(counters_->send_calls);
+    const bool may_fragment = calls_->out[0].may_fragment;
+    if (may_fragment) set_fragmentation(descriptor_, family_, true);
     std::size_t sent = 0;
     int error = 0;
 #if defined(__linux__)
@@ -308,6 +319,7 @@ std::size_t UdpSocket::send(mesh::TransmitBatch& batch, std::size_t first) {
     } else {
       sent = 1;
     }
+    if (may_fragment) set_fragmentation(descriptor_, family_, false);
     if (sent > 0) {
       first = calls_->out[sent - 1].end;
       continue;

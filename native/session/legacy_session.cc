@@ -146,17 +146,29 @@ void LegacySession::apply_grants(ByteSpan plaintext, std::size_t count) {
     ++stream.grants_received;
     if (!stream.opening || stream.opening->gate->config.window_bytes == 0) continue;
     StreamGate& gate = *stream.opening->gate;
-    const std::uint64_t consumed = std::min(grant->total_consumed, stream.opening->tx_bytes);
-    if (consumed <= stream.max_consumed_seen) continue;
-    const std::uint64_t delta = consumed - stream.max_consumed_seen;
-    stream.max_consumed_seen = consumed;
+    Opening& opening = *stream.opening;
+    const std::uint64_t before = opening.settled;
+    std::uint64_t settled = std::min(grant->total_consumed + opening.written_off, opening.tx_bytes);
+    if (settled <= before) continue;
+    if (opening.probe_from) {
+      // What was sent before the probe and did not arrive before it never will.
+      const std::uint64_t lost = std::min(*opening.probe_from - before, opening.tx_bytes - settled);
+      opening.written_off += lost;
+      settled += lost;
+      opening.probe_from.reset();
+    }
+    opening.settled = settled;
+    opening.probes = 0;
+    opening.progress_at = now_;
+    const std::uint64_t delta = settled - before;
     if (gate.restore_credit(delta)) events_.credit_available(grant->stream_id, gate.epoch);
   }
 }
 
 bool LegacySession::wants_transmit() const {
   // Base peers know no goodbye: a session that closes only has to send what it took.
-  return !queue_.empty() || (!closing_ && (heartbeat_due_ || !grants_due_.empty()));
+  return (!queue_.empty() && !paced_until_) ||
+         (!closing_ && (heartbeat_due_ || !grants_due_.empty()));
 }
 
 std::size_t LegacySession::poll_transmit(Now now, MutableByteSpan out) {
@@ -214,8 +226,11 @@ std::size_t LegacySession::write_grant(Now now, MutableByteSpan out) {
 }
 
 std::size_t LegacySession::write_events(Now now, MutableByteSpan out) {
-  const std::size_t budget =
-      wire::kMaxNetPayloadBytes - (path_.relayed ? wire::kRoutingHeaderBytes : std::size_t{0});
+  const std::size_t routing = path_.relayed ? wire::kRoutingHeaderBytes : 0;
+  const std::size_t budget = wire::kMaxNetPayloadBytes - routing;
+  // Small events fill packets that cross any path whole; a large one travels alone, in fragments.
+  const std::size_t packed =
+      path_.loopback ? budget : wire::kBaseDatagramBytes - wire::kNetOverheadBytes - routing;
   while (!queue_.empty()) {
     Queued& head = queue_.front();
     Opening& opening = *head.opening;
@@ -233,12 +248,13 @@ std::size_t LegacySession::write_events(Now now, MutableByteSpan out) {
         head.position = end;
         break;
       }
-      if (end - begin + frame > budget) break;
+      if (count != 0 && end - begin + frame > packed) break;
       end += frame;
       ++count;
     }
     if (count != 0) {
       const std::size_t size = end - begin;
+      if (!pace(now.monotonic, wire::kNetOverheadBytes + size)) return 0;
       std::memcpy(out.data() + wire::kNetHeaderBytes, frames.data() + begin, size);
       wire::NetHeader header;
       header.flags = opening.gate->config.reliable ? wire::flag::kReliable : std::uint8_t{0};
@@ -246,7 +262,12 @@ std::size_t LegacySession::write_events(Now now, MutableByteSpan out) {
       header.sequence = opening.tx_seq++;
       header.payload_len = static_cast<std::uint16_t>(size);
       header.event_count = static_cast<std::uint16_t>(count);
-      if (head.windowed) opening.tx_bytes += wire::kNetOverheadBytes + size;
+      if (head.windowed) {
+        if (opening.tx_bytes == opening.settled) opening.progress_at = now.monotonic;
+        opening.tx_bytes += wire::kNetOverheadBytes + size;
+        if (opening.gate->config.window_bytes != 0 && !stall_check_at_)
+          stall_check_at_ = now.monotonic + kStall;
+      }
       head.position = end;
       if (end == frames.size()) pop_queue();
       return seal(now, out, header);
@@ -254,6 +275,61 @@ std::size_t LegacySession::write_events(Now now, MutableByteSpan out) {
     if (head.position == frames.size()) pop_queue();
   }
   return 0;
+}
+
+/// Takes `bytes` from the burst allowance, or arms the timer for when it is there.
+bool LegacySession::pace(TimePoint now, std::size_t bytes) {
+  const auto elapsed = std::chrono::duration<double>(std::max(now - paced_at_, Duration::zero()));
+  const double refill = elapsed.count() * static_cast<double>(kBytesPerSecond);
+  if (refill >= 1) {
+    burst_left_ = refill >= static_cast<double>(kBurstBytes)
+                      ? kBurstBytes
+                      : std::min(kBurstBytes, burst_left_ + static_cast<std::uint64_t>(refill));
+    paced_at_ = now;
+  }
+  if (burst_left_ >= bytes) {
+    burst_left_ -= bytes;
+    return true;
+  }
+  // Half a burst at a time: a timer per packet would cost more than it spreads.
+  constexpr double kWait =
+      static_cast<double>(kBurstBytes) / 2 / static_cast<double>(kBytesPerSecond);
+  paced_until_ = now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(kWait));
+  return false;
+}
+
+void LegacySession::handle_timeout(Now now) {
+  if (paced_until_ && now.monotonic >= *paced_until_) paced_until_.reset();
+  if (stall_check_at_ && now.monotonic >= *stall_check_at_) probe_stalls(now);
+}
+
+std::optional<TimePoint> LegacySession::next_timeout() const {
+  if (paced_until_ && stall_check_at_) return std::min(*paced_until_, *stall_check_at_);
+  return paced_until_ ? paced_until_ : stall_check_at_;
+}
+
+/// Base receivers never return the credit of what was lost. A sender that waits for credit and
+/// hears nothing may send one packet more; its grant tells what had been lost.
+void LegacySession::probe_stalls(Now now) {
+  stall_check_at_.reset();
+  if (closing_) return;
+  for (auto& [id, stream] : streams_) {
+    if (!stream.opening) continue;
+    Opening& opening = *stream.opening;
+    StreamGate& gate = *opening.gate;
+    if (gate.config.window_bytes == 0 || opening.tx_bytes == opening.settled) continue;
+    stall_check_at_ = now.monotonic + kStall;
+    const Duration wait = std::min(kStall * (1 << std::min(opening.probes, 4u)), kMaxStall);
+    if (now.monotonic - opening.progress_at < wait) continue;
+    if (gate.credit_remaining() >= gate.config.window_bytes / 2 && !gate.waiting()) continue;
+    opening.probe_from = opening.tx_bytes;
+    opening.progress_at = now.monotonic;
+    ++opening.probes;
+    if (gate.restore_credit(
+            std::min<std::uint64_t>(gate.config.window_bytes, wire::kMaxNetPacketBytes))) {
+      events_.credit_available(id, gate.epoch);
+    }
+  }
 }
 
 void LegacySession::pop_queue() {
@@ -284,7 +360,10 @@ Expected<std::shared_ptr<StreamGate>> LegacySession::open_stream(Now now,
   Stream& stream = streams_[config.stream_id];
   stream.last_activity = now.monotonic;
   stream.last_activity_unix = now.unix_ns;
-  if (!stream.opening) stream.opening = std::make_shared<Opening>(Opening{make_gate(config), 0, 0});
+  if (!stream.opening) {
+    stream.opening = std::make_shared<Opening>();
+    stream.opening->gate = make_gate(config);
+  }
   return stream.opening->gate;
 }
 

@@ -15,6 +15,15 @@ namespace netmesh::session {
 
 class LegacySession final : public Session {
  public:
+  /// What leaves at once, and how fast the rest follows: a quarter of a base node's socket buffer,
+  /// well below the 1024 packets in a row that it must not miss.
+  static constexpr std::uint64_t kBurstBytes = 64 * 1024;
+  static constexpr std::uint64_t kBytesPerSecond = 128u << 20;
+  /// A sender without credit that gets no grant for so long has lost packets. Doubles up to
+  /// `kMaxStall` while there is no answer.
+  static constexpr Duration kStall = std::chrono::milliseconds(500);
+  static constexpr Duration kMaxStall = std::chrono::seconds(8);
+
   LegacySession(Established established, const SessionConfig& config, const PathInfo& path,
                 SessionEvents& events);
 
@@ -24,8 +33,8 @@ class LegacySession final : public Session {
 
   PacketVerdict handle_packet(Now now, MutableByteSpan packet) override;
   void end_of_batch(Now) override {}
-  void handle_timeout(Now) override {}
-  std::optional<TimePoint> next_timeout() const override { return std::nullopt; }
+  void handle_timeout(Now now) override;
+  std::optional<TimePoint> next_timeout() const override;
   std::size_t poll_transmit(Now now, MutableByteSpan out) override;
   bool wants_transmit() const override;
   std::size_t max_packet_bytes() const override { return wire::kMaxNetPacketBytes; }
@@ -56,11 +65,16 @@ class LegacySession final : public Session {
     std::shared_ptr<StreamGate> gate;
     std::uint64_t tx_seq = 0;    ///< next sequence on the wire
     std::uint64_t tx_bytes = 0;  ///< windowed on-wire bytes sent
+    // Credit of lost packets (docs/protocol.md §8).
+    std::uint64_t settled = 0;      ///< of tx_bytes: consumed by the peer, or given up as lost
+    std::uint64_t written_off = 0;  ///< of those, given up
+    std::optional<std::uint64_t> probe_from;  ///< tx_bytes when a stall began to be probed
+    TimePoint progress_at{};                  ///< of the last grant, send after rest, or probe
+    unsigned probes = 0;                      ///< since the last grant
   };
   /// Spec 10 §7.2: one state for both directions of an id.
   struct Stream {
     std::shared_ptr<Opening> opening;  ///< null while only the peer uses the id
-    std::uint64_t max_consumed_seen = 0;
     std::uint64_t grants_received = 0, grants_sent = 0;
     std::uint64_t rx_seq = 0;
     std::uint64_t accepted = 0;    ///< on-wire bytes received
@@ -82,6 +96,8 @@ class LegacySession final : public Session {
   void dispatch_events(Now now, const wire::NetHeader& header, ByteSpan plaintext);
   void apply_grants(ByteSpan plaintext, std::size_t count);
   void want_grant(StreamId id, Stream& stream);
+  void probe_stalls(Now now);
+  bool pace(TimePoint now, std::size_t bytes);
   std::size_t seal(Now now, MutableByteSpan out, wire::NetHeader header);
   std::size_t write_events(Now now, MutableByteSpan out);
   std::size_t write_grant(Now now, MutableByteSpan out);
@@ -106,6 +122,11 @@ class LegacySession final : public Session {
   std::vector<StreamId> grants_due_;
   std::shared_ptr<std::atomic<std::int64_t>> queued_ =
       std::make_shared<std::atomic<std::int64_t>>(0);
+  // A base peer acknowledges nothing, and a burst beyond its socket's buffer is lost.
+  std::uint64_t burst_left_ = kBurstBytes;
+  TimePoint paced_at_{};
+  std::optional<TimePoint> paced_until_;
+  std::optional<TimePoint> stall_check_at_;
   std::uint64_t epochs_ = 0;
   std::uint64_t unconsumed_ = 0;
   bool heartbeat_due_ = false;

@@ -19,12 +19,13 @@ LossRecovery::LossRecovery(CongestionAlgorithm algorithm, std::size_t datagram_b
       controller_(make_congestion_controller(algorithm, datagram_bytes, seed)),
       skipper_(seed) {}
 
-void LossRecovery::on_sent(TimePoint now, std::size_t bytes, bool ack_eliciting) {
+void LossRecovery::on_sent(TimePoint now, std::size_t bytes, bool ack_eliciting, bool mtu_probe) {
   SentPacket packet;
   packet.sent_at = now;
   packet.first_frame = frames_base_ + frames_.size() - open_frames_;
   packet.bytes = static_cast<std::uint32_t>(bytes);
   packet.frame_count = static_cast<std::uint16_t>(open_frames_);
+  packet.mtu_probe = mtu_probe;
   open_frames_ = 0;
   if (ack_eliciting) {
     controller_->on_sent({now, bytes, in_flight_, rate_.app_limited()});
@@ -123,6 +124,8 @@ void LossRecovery::declare_lost(TimePoint now, std::uint64_t number, SentPacket&
   packet.state = SentPacket::State::kLost;
   in_flight_ -= packet.bytes;
   --in_flight_packets_;
+  if (packet.mtu_probe) return;
+  if (mtu_ != nullptr) mtu_->on_lost(packet.bytes, now);
   rate_.on_lost(packet.bytes);
   ++statistics_.packets_lost;
   const bool new_event = packet.sent_at > event_began_;

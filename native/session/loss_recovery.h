@@ -11,6 +11,7 @@
 #include "session/congestion_controller.h"
 #include "session/delivery_rate.h"
 #include "session/lost_packets.h"
+#include "session/mtu_discovery.h"
 #include "session/pacer.h"
 #include "session/packet_number_skipper.h"
 #include "session/reordering.h"
@@ -50,7 +51,9 @@ class LossRecovery {
     open_frames_ = 0;
   }
   /// The packet under construction left with `next_packet_number()`.
-  void on_sent(TimePoint now, std::size_t bytes, bool ack_eliciting);
+  void on_sent(TimePoint now, std::size_t bytes, bool ack_eliciting, bool mtu_probe = false);
+  /// Learns which sizes arrive; outlives this.
+  void watch_sizes(MtuDiscovery* mtu) { mtu_ = mtu; }
 
   /// Room in the congestion window for a packet of `bytes` and its turn has come, or a probe is
   /// allowed.
@@ -107,6 +110,7 @@ class LossRecovery {
         --in_flight_packets_;
         sample.bytes += packet.bytes;
         if (packet.sent_at > event_began_) sample.bytes_after_event += packet.bytes;
+        if (mtu_ != nullptr) mtu_->on_acknowledged(packet.bytes);
         newest = packet;
         for_frames(packet, on_acked);
       }
@@ -139,6 +143,7 @@ class LossRecovery {
     if (!probe_at || now < *probe_at) return;
     ++timeouts_;
     ++statistics_.probe_timeouts;
+    if (mtu_ != nullptr) mtu_->on_timeout(timeouts_, now);
     probes_ = 2;
     unsigned probed = 0;
     for (std::size_t i = 0; i < packets_.size() && probed < 2; ++i) {
@@ -203,7 +208,7 @@ class LossRecovery {
       }
       declare_lost(now, base_ + i, packet, by_time);
       for_frames(packet, on_lost);
-      if (packet.sent_at >= measured_since_) {
+      if (packet.sent_at >= measured_since_ && !packet.mtu_probe) {
         run_began = std::min(run_began, packet.sent_at);
         longest_run = std::max(longest_run, packet.sent_at - run_began);
       }
@@ -232,6 +237,7 @@ class LossRecovery {
   ReorderingTolerance tolerance_;
   PacketNumberSkipper skipper_;
   LostPackets lost_;
+  MtuDiscovery* mtu_ = nullptr;
   LossStatistics statistics_;
   RingQueue<SentPacket> packets_;  ///< numbers base_ .. next_ - 1
   RingQueue<SentFrame> frames_;    ///< of those packets, in order

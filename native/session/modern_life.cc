@@ -172,4 +172,28 @@ void ModernSession::finish_rekey() {
   ++agreements_;
 }
 
+/// Takes up what the recovery learned about sizes, and wants a probe when one is due.
+void ModernSession::follow_mtu(Now now) {
+  if (mtu_.current() != datagram_bytes_) {
+    datagram_bytes_ = mtu_.current();
+    recovery_.set_datagram_bytes(now.monotonic, datagram_bytes_);
+  }
+}
+
+/// One PING, padded: nothing else, because it may well be lost.
+std::size_t ModernSession::write_mtu_probe(Now now, MutableByteSpan out) {
+  const std::size_t size = std::exchange(mtu_probe_bytes_, 0);
+  const MutableByteSpan payload =
+      out.subspan(wire::kModernHeaderBytes, size - wire::kModernOverheadBytes);
+  ByteWriter writer(payload);
+  wire::write_ping(writer);
+  std::memset(payload.data() + writer.size(), 0, payload.size() - writer.size());
+  SentFrame sent;
+  sent.kind = SentFrame::Kind::kMtuProbe;
+  sent.range.length = size;
+  recovery_.add_frame(sent);
+  mtu_.on_probe_sent();
+  return seal(now, out, payload.size(), true, false, true);
+}
+
 }  // namespace netmesh::session

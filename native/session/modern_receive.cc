@@ -335,13 +335,14 @@ bool ModernSession::on_fragment(Now now, const wire::DatagramFragmentFrame& fram
 
 bool ModernSession::on_ack(Now now, const wire::AckFrame& frame) {
   const bool ok = recovery_.on_ack(
-      now.monotonic, frame, [&](const SentFrame& sent) { frame_acknowledged(sent); },
-      [&](const SentFrame& sent) { frame_lost(sent, false); });
+      now.monotonic, frame, [&](const SentFrame& sent) { frame_acknowledged(now, sent); },
+      [&](const SentFrame& sent) { frame_lost(now, sent, false); });
   if (!ok) {
     violate(close_code::kAcknowledgement, "acknowledgement of a packet that was never sent");
     return false;
   }
   keys_.on_acknowledged(frame.ranges[0].last);
+  follow_mtu(now);
   notify_blocked_by_queue();
   return true;
 }

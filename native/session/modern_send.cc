@@ -25,6 +25,7 @@ bool ModernSession::wants_transmit() const {
   if (acks_.due() || session_limit_due_ || !limits_due_.empty() || ping_due_ || peer_info_due_ ||
       rekey_due_ || recovery_.probe_wanted())
     return true;
+  if (mtu_probe_bytes_ != 0 && recovery_.may_send(mtu_probe_bytes_)) return true;
   return (!ready_.empty() || fragment_) && recovery_.may_send(datagram_bytes_);
 }
 
@@ -38,6 +39,8 @@ std::size_t ModernSession::poll_transmit(Now now, MutableByteSpan out) {
     wire::write_close(writer, {closing_->code, as_byte_span(closing_->reason)});
     return seal(now, out, writer.size(), false, false);
   }
+  if (mtu_probe_bytes_ != 0 && recovery_.may_send(mtu_probe_bytes_))
+    return write_mtu_probe(now, out);
   const bool carries_ack = acks_.pending() && wire::write_ack(writer, acks_.frame(now.monotonic));
   if (carries_ack) {
     SentFrame sent;
@@ -61,6 +64,9 @@ std::size_t ModernSession::poll_transmit(Now now, MutableByteSpan out) {
     wire::write_ack_now(writer);
   ack_now_ = false;
   const std::size_t size = seal(now, out, writer.size(), ack_eliciting, carries_ack);
+  // Only who fills packets has use for larger ones.
+  if (size + kMinStreamBytes >= datagram_bytes_ && mtu_probe_bytes_ == 0)
+    mtu_probe_bytes_ = mtu_.probe_due(now.monotonic).value_or(0);
   // Here, because nobody asks for a packet any more once the window is full.
   if (ready_.empty() && !fragment_)
     recovery_.note_idle();
@@ -70,7 +76,7 @@ std::size_t ModernSession::poll_transmit(Now now, MutableByteSpan out) {
 }
 
 std::size_t ModernSession::seal(Now now, MutableByteSpan out, std::size_t payload,
-                                bool ack_eliciting, bool carries_ack) {
+                                bool ack_eliciting, bool carries_ack, bool mtu_probe) {
   const std::size_t minimum =
       pad_for_relay_ ? wire::kMinRoutedModernBytes - wire::kModernOverheadBytes : 1;
   if (payload < minimum) {
@@ -84,7 +90,7 @@ std::size_t ModernSession::seal(Now now, MutableByteSpan out, std::size_t payloa
              out.subspan(wire::kModernHeaderBytes, payload),
              out.subspan(wire::kModernHeaderBytes + payload, wire::kTagBytes));
   const std::size_t size = payload + wire::kModernOverheadBytes;
-  recovery_.on_sent(now.monotonic, size, ack_eliciting);
+  recovery_.on_sent(now.monotonic, size, ack_eliciting, mtu_probe);
   ++stats_.packets_sent;
   stats_.bytes_sent += size;
   if (carries_ack) {
@@ -318,7 +324,7 @@ SendStream* ModernSession::find_sending(StreamId id, std::uint64_t epoch) {
   return entry.current && entry.current->epoch() == epoch ? entry.current.get() : nullptr;
 }
 
-void ModernSession::frame_acknowledged(const SentFrame& frame) {
+void ModernSession::frame_acknowledged(Now now, const SentFrame& frame) {
   switch (frame.kind) {
     case SentFrame::Kind::kAck:
       acks_.on_frame_acknowledged(frame.range.offset);
@@ -328,6 +334,9 @@ void ModernSession::frame_acknowledged(const SentFrame& frame) {
     case SentFrame::Kind::kBlocked:
     case SentFrame::Kind::kPeerInfo:
     case SentFrame::Kind::kRekey:
+      return;
+    case SentFrame::Kind::kMtuProbe:
+      mtu_.on_probe_acknowledged(static_cast<std::size_t>(frame.range.length), now.monotonic);
       return;
     case SentFrame::Kind::kStream:
     case SentFrame::Kind::kDatagram:
@@ -339,7 +348,7 @@ void ModernSession::frame_acknowledged(const SentFrame& frame) {
   if (stream->complete()) settle(frame.stream_id);
 }
 
-void ModernSession::frame_lost(const SentFrame& frame, bool only_probe) {
+void ModernSession::frame_lost(Now now, const SentFrame& frame, bool only_probe) {
   switch (frame.kind) {
     case SentFrame::Kind::kAck:
       return;
@@ -348,6 +357,10 @@ void ModernSession::frame_lost(const SentFrame& frame, bool only_probe) {
       return;
     case SentFrame::Kind::kPeerInfo:
       peer_info_due_ = true;
+      return;
+    case SentFrame::Kind::kMtuProbe:
+      if (!only_probe)
+        mtu_.on_probe_lost(static_cast<std::size_t>(frame.range.length), now.monotonic);
       return;
     case SentFrame::Kind::kRekey:
       rekey_due_ = rekey_due_ || rekeying();

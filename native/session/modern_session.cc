@@ -27,23 +27,42 @@ ModernSession::ModernSession(Established established, const SessionConfig& confi
       events_(events),
       keys_(established.aead, std::move(established.send_key), std::move(established.receive_key)),
       peer_hello_(*established.peer_hello),
-      recovery_(config.congestion,
-                path.loopback && !path.relayed ? kLoopbackDatagramBytes : wire::kBaseDatagramBytes,
-                config.seed),
+      mtu_(search_for(path)),
+      recovery_(config.congestion, mtu_.current(), config.seed),
       session_max_(peer_hello_.session_window),
       session_limit_(config.session_receive_window) {
   set_path(path);
+  recovery_.watch_sizes(&mtu_);
   // The initiator's first packet proves to the responder that the keys work.
   ping_due_ = established.initiator;
   begin_life(established, now);
 }
 
-void ModernSession::set_path(const PathInfo& path) {
+std::size_t ModernSession::base_bytes(const PathInfo& path) const {
   const std::size_t carried = path.loopback && !path.relayed ? kLoopbackDatagramBytes
                               : path.relayed                 ? wire::kBaseDatagramBytes - 18
                                                              : wire::kBaseDatagramBytes;
-  datagram_bytes_ = std::min<std::size_t>(carried, peer_hello_.max_datagram);
+  return std::min<std::size_t>(carried, peer_hello_.max_datagram);
+}
+
+/// Relays are taken to carry the base size: what lies behind them may change at any time.
+MtuDiscovery ModernSession::search_for(const PathInfo& path) const {
+  const std::size_t base = base_bytes(path);
+  const bool search = !path.loopback && !path.relayed;
+  return {base, search ? std::min<std::size_t>(path.max_datagram, peer_hello_.max_datagram) : base};
+}
+
+void ModernSession::set_path(const PathInfo& path) {
+  mtu_ = search_for(path);
+  mtu_probe_bytes_ = 0;
+  datagram_bytes_ = mtu_.current();
   pad_for_relay_ = path.relayed;
+}
+
+void ModernSession::move_to(Now now, const PathInfo& path) {
+  set_path(path);
+  recovery_.reset_path(now.monotonic, datagram_bytes_);
+  ping_due_ = true;  // measures the new path at once
 }
 
 void ModernSession::end_of_batch(Now) { acks_.end_of_batch(); }
@@ -53,8 +72,9 @@ void ModernSession::handle_timeout(Now now) {
   acks_.handle_timeout(now.monotonic);
   if (rekey_at_ && now.monotonic >= *rekey_at_) begin_rekey(now);
   recovery_.handle_timeout(
-      now.monotonic, [&](const SentFrame& frame) { frame_lost(frame, false); },
-      [&](const SentFrame& frame) { frame_lost(frame, true); });
+      now.monotonic, [&](const SentFrame& frame) { frame_lost(now, frame, false); },
+      [&](const SentFrame& frame) { frame_lost(now, frame, true); });
+  follow_mtu(now);
 }
 
 std::optional<TimePoint> ModernSession::next_timeout() const {

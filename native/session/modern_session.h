@@ -11,6 +11,7 @@
 #include "session/ack_tracker.h"
 #include "session/key_agreement.h"
 #include "session/loss_recovery.h"
+#include "session/mtu_discovery.h"
 #include "session/packet_keys.h"
 #include "session/receive_stream.h"
 #include "session/replay_window.h"
@@ -36,10 +37,13 @@ class ModernSession final : public Session {
   std::optional<TimePoint> next_timeout() const override;
   std::size_t poll_transmit(Now now, MutableByteSpan out) override;
   bool wants_transmit() const override;
-  std::size_t max_packet_bytes() const override { return datagram_bytes_; }
+  std::size_t max_packet_bytes() const override {
+    return std::max(datagram_bytes_, mtu_probe_bytes_);
+  }
   bool last_was_newest() const override { return newest_; }
   std::size_t write_path_packet(Now now, MutableByteSpan out, const wire::Frame& frame) override;
   void set_path(const PathInfo& path) override;
+  void move_to(Now now, const PathInfo& path) override;
 
   void heartbeat(Now now) override;
   void close(std::uint64_t code, std::string reason) override;
@@ -116,7 +120,12 @@ class ModernSession final : public Session {
   void on_peer_updated();
   void update_keys();
   void finish_rekey();
+  void follow_mtu(Now now);
+  std::size_t write_mtu_probe(Now now, MutableByteSpan out);
   bool rekeying() const { return rekey_request_ || rekey_reply_; }
+
+  std::size_t base_bytes(const PathInfo& path) const;
+  MtuDiscovery search_for(const PathInfo& path) const;
 
   // Sending.
   std::size_t payload_budget() const { return datagram_bytes_ - wire::kModernOverheadBytes; }
@@ -126,12 +135,12 @@ class ModernSession final : public Session {
   bool write_datagrams(ByteWriter& out, SendStream& stream);
   bool write_fragment(ByteWriter& out);
   std::size_t seal(Now now, MutableByteSpan out, std::size_t payload, bool ack_eliciting,
-                   bool carries_ack);
+                   bool carries_ack, bool mtu_probe = false);
   void make_ready(SendStream& stream);
   void drop_ready(SendStream& stream);
   SendStream* find_sending(StreamId stream, std::uint64_t epoch);
-  void frame_acknowledged(const SentFrame& frame);
-  void frame_lost(const SentFrame& frame, bool only_probe);
+  void frame_acknowledged(Now now, const SentFrame& frame);
+  void frame_lost(Now now, const SentFrame& frame, bool only_probe);
   void settle(StreamId stream);
   void notify_credit(SendStream& stream);
   void notify_blocked_by_queue();
@@ -150,6 +159,7 @@ class ModernSession final : public Session {
 
   ReplayWindow replay_;
   AckTracker acks_;
+  MtuDiscovery mtu_;
   LossRecovery recovery_;
   std::unordered_map<StreamId, StreamEntry> streams_;
   StreamScheduler ready_;
@@ -185,6 +195,7 @@ class ModernSession final : public Session {
   bool rekey_turned_ = false;                ///< our sending key has it; the peer's turn is awaited
   std::optional<TimePoint> rekey_at_;
   bool peer_info_due_ = false;
+  std::size_t mtu_probe_bytes_ = 0;  ///< of the probe that has to leave; 0: none
   bool newest_ = false;
 
   bool session_blocked_ = false;  ///< streams wait for the session's limit

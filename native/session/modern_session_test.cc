@@ -361,11 +361,11 @@ TEST_F(Joined, PacketsKeepToThePathAndToWhatThePeerTakes) {
     PathInfo path;
     std::uint16_t peer_max;
     std::size_t largest;
-  } cases[] = {{{false, false}, 9'000, 1'200},
-               {{false, true}, 9'000, 1'182},
-               {{true, false}, 65'000, 16'384},
-               {{true, true}, 65'000, 1'182},
-               {{false, false}, 700, 700}};
+  } cases[] = {{{false, false, 1'200}, 9'000, 1'200},
+               {{false, true, 16'384}, 9'000, 1'182},
+               {{true, false, 16'384}, 65'000, 16'384},
+               {{true, true, 16'384}, 65'000, 1'182},
+               {{false, false, 16'384}, 700, 700}};
   for (const auto& c : cases) {
     wire::Hello hello = usual_hello();
     hello.max_datagram = c.peer_max;

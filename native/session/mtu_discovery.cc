@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace netmesh::session {
 namespace {
@@ -37,14 +38,15 @@ void MtuDiscovery::choose_next(TimePoint now) {
     } else if (current_ < ceiling_) {
       probe_ = ceiling_;
     }
-  } else if (failed_ - current_ > std::max(kGranularity, current_ / kRelativeGranularity)) {
+  } else {
     const auto common = std::upper_bound(kCommonSizes.begin(), kCommonSizes.end(), current_);
-    const bool known = common != kCommonSizes.end() && *common < failed_;
-    // A link that carries Ethernet's size and not the next common one is an Ethernet.
-    if (known) {
+    const std::size_t gap = failed_ - current_;
+    if (common != kCommonSizes.end() && *common < failed_) {
       probe_ = *common;
-    } else if (current_ != kFirstGuess) {
-      probe_ = current_ + (failed_ - current_) / 2;
+    } else if (current_ != kFirstGuess &&
+               gap > std::max(kGranularity, current_ / kRelativeGranularity)) {
+      // A link that carries Ethernet's size and not the next common one is an Ethernet.
+      probe_ = current_ + gap / 2;
     }
   }
   if (probe_ == 0) resume_at_ = now + kRaiseInterval;
@@ -62,17 +64,15 @@ std::optional<std::size_t> MtuDiscovery::probe_due(TimePoint now) {
 }
 
 bool MtuDiscovery::on_probe_acknowledged(std::size_t size, TimePoint now) {
-  probe_in_flight_ = false;
+  if (!std::exchange(probe_in_flight_, false) || size != probe_) return false;
   large_losses_ = 0;
-  if (size <= current_ || probe_ == 0) return false;
   current_ = size;
   choose_next(now);
   return true;
 }
 
 void MtuDiscovery::on_probe_lost(std::size_t size, TimePoint now) {
-  probe_in_flight_ = false;
-  if (size != probe_ || ++attempts_ < kMaxProbes) return;
+  if (!std::exchange(probe_in_flight_, false) || size != probe_ || ++attempts_ < kMaxProbes) return;
   failed_ = size;
   choose_next(now);
 }
@@ -91,6 +91,7 @@ bool MtuDiscovery::fall_back(TimePoint now) {
   current_ = base_;
   large_losses_ = 0;
   probe_ = 0;
+  probe_in_flight_ = false;
   attempts_ = 0;
   resume_at_ = now + kBlackHolePause;
   ++black_holes_;

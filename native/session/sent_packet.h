@@ -44,6 +44,7 @@ struct SentPacket {
   std::uint32_t bytes = 0;
   std::uint16_t frame_count = 0;
   State state = State::kInFlight;
+  bool mtu_probe = false;  ///< its loss tells about sizes, not about congestion
 };
 
 /// Events on the way of packets, counted.

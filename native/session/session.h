@@ -49,6 +49,8 @@ struct SessionConfig {
 struct PathInfo {
   bool loopback = false;  ///< both ends on this machine
   bool relayed = false;   ///< behind a routing header
+  /// Largest datagram to try; above the base size the path is probed for it.
+  std::size_t max_datagram = 16384;
 };
 
 enum class PacketVerdict {
@@ -134,7 +136,7 @@ class Session {
   virtual std::size_t max_packet_bytes() const = 0;
   virtual void set_path(const PathInfo& path) = 0;
   /// The peer was followed to another address: what was measured of the old path is void.
-  virtual void move_to(const PathInfo& path) { set_path(path); }
+  virtual void move_to(Now, const PathInfo& path) { set_path(path); }
   /// The packet accepted last had the highest number so far.
   virtual bool last_was_newest() const { return false; }
   /// Writes a packet of its own with one PATH_CHALLENGE or PATH_RESPONSE, padded to the base size;

@@ -160,6 +160,9 @@ class StreamGate : public std::enable_shared_from_this<StreamGate> {
     return credit_wanted_.exchange(0, std::memory_order_seq_cst) != 0;
   }
 
+  /// I/O thread: the application waits for credit.
+  bool waiting() const { return credit_wanted_.load(std::memory_order_seq_cst) != 0; }
+
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   std::uint64_t tx_sequence() const { return tx_sequence_.load(std::memory_order_relaxed); }
   std::uint64_t backpressure_events() const {
