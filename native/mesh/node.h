@@ -35,12 +35,16 @@ struct NodeConfig {
   std::uint8_t aeads = 3;
   std::uint64_t stream_receive_window = 4u << 20;
   std::uint64_t session_receive_window = 16u << 20;
+  /// How far the windows may grow by themselves; below the above: not at all.
+  std::uint64_t max_stream_receive_window = 0;
+  std::uint64_t max_session_receive_window = 0;
   std::uint32_t max_message_bytes = 16u << 20;
   std::uint64_t max_queued_bytes = 64u << 20;  ///< admitted but not acknowledged, per session
   std::uint32_t max_peers = 65'536;
   std::uint32_t max_streams_per_session = 4096;
   Duration stream_idle_timeout = std::chrono::seconds(300);
   session::CongestionAlgorithm congestion = session::CongestionAlgorithm::kCubic;
+  std::uint16_t max_datagram_bytes = 16'384;  ///< beyond the loopback, where it is larger anyway
   Duration rekey_interval = std::chrono::hours(1);
   std::uint64_t key_update_packets = 0;  ///< 0: a half of what the AEAD allows
   /// Handshakes per second from addresses not proven by a cookie; above it cookies are asked for.

@@ -137,6 +137,9 @@ struct Node::Impl {
   void touch(Link& link);
   void rearm(Link& link);
   bool transmit_link(Now now, Link& link, TransmitBatch& batch, bool& full);
+  session::PathInfo path_info(const Endpoint& address, bool relayed) const {
+    return {address.is_loopback(), relayed, config.max_datagram_bytes};
+  }
   bool blocked(const Endpoint& address) const {
     return !blocked_.empty() && blocked_.contains(address);
   }

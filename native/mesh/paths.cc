@@ -83,7 +83,7 @@ void Node::Impl::settle_path(Now now, Link& link, const Endpoint& from, std::siz
   const Endpoint moved_to = link.probe->to;
   end_probe(link);
   link.address = moved_to;
-  link.session->move_to(now, {moved_to.is_loopback(), false});
+  link.session->move_to(now, path_info(moved_to, false));
   ++counters.paths_changed;
   if (const auto* peer = find_link(link.peer); peer == &link)
     sink.path_changed(link.peer, moved_to);

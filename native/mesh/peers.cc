@@ -57,6 +57,8 @@ Node::Impl::Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& 
   handshake_context.max_message = config.max_message_bytes;
   session_config.stream_receive_window = config.stream_receive_window;
   session_config.session_receive_window = config.session_receive_window;
+  session_config.max_stream_receive_window = config.max_stream_receive_window;
+  session_config.max_session_receive_window = config.max_session_receive_window;
   session_config.max_message_bytes = config.max_message_bytes;
   session_config.max_queued_bytes = config.max_queued_bytes;
   session_config.max_streams = config.max_streams_per_session;
@@ -118,7 +120,7 @@ std::unique_ptr<Link> Node::Impl::make_link(Now now, session::Established establ
   link->connected_at_ns = link->last_activity_ns = now.unix_ns;
   link->last_heard = link->created_at = now.monotonic;
   if (established.peer_hello) link->entity_id = established.peer_hello->entity_id;
-  const session::PathInfo path{address.is_loopback(), relayed};
+  const session::PathInfo path = path_info(address, relayed);
   session_config.seed = random.u64() | 1;
   link->session =
       established.modern
@@ -226,7 +228,7 @@ void Node::add_route(Now, NodeId destination, const Endpoint& next_hop) {
   impl.end_probe(*link);
   link->address = next_hop;
   link->relayed = true;
-  link->session->set_path({next_hop.is_loopback(), true});
+  link->session->set_path(impl.path_info(next_hop, true));
 }
 
 void Node::remove_route(NodeId destination) { impl_->routes.erase(destination); }

@@ -159,7 +159,7 @@ bool ModernSession::on_stream(Now now, const wire::StreamFrame& frame) {
     return false;
   }
   if (!entry.reliable_in) {
-    entry.reliable_in = std::make_unique<ReceiveStream>(frame.epoch, config_.stream_receive_window,
+    entry.reliable_in = std::make_unique<ReceiveStream>(frame.epoch, stream_window(),
                                                         config_.max_message_bytes);
     entry.reliable_in->ref = events_.stream_opened(frame.stream_id, true);
   }
@@ -213,11 +213,11 @@ bool ModernSession::on_stream(Now now, const wire::StreamFrame& frame) {
 void ModernSession::update_session_limit() {
   if (session_limit_due_) return;
   const std::uint64_t partial = std::min(session_received_ - session_delivered_, kMaxPartialBytes);
-  const std::uint64_t wanted = session_consumed_ + partial + config_.session_receive_window;
+  const std::uint64_t wanted = session_consumed_ + partial + session_window_.size();
   // Streams that nobody reads may hold more than the rest of the window: a peer that has used up
   // its limit is told of any progress.
   const std::uint64_t worthwhile =
-      session_received_ >= session_limit_ ? 1 : config_.session_receive_window / 4;
+      session_received_ >= session_limit_ ? 1 : session_window_.step();
   session_limit_due_ = wanted >= session_limit_ + worthwhile;
 }
 
@@ -240,7 +240,7 @@ DatagramReceiver* ModernSession::datagram_receiver(Now now, StreamId id, std::ui
   }
   if (!entry.datagram_in) {
     entry.datagram_in =
-        std::make_unique<DatagramReceiver>(epoch, config_.stream_receive_window, offset);
+        std::make_unique<DatagramReceiver>(epoch, stream_window(), offset);
     entry.datagram_in->ref = events_.stream_opened(id, false);
   }
   *out = &entry;
@@ -282,7 +282,7 @@ void ModernSession::deliver_datagram(StreamEntry& entry, DatagramReceiver& recei
   std::uint32_t index = 0;
   while (auto event = events.next()) {
     const std::uint64_t cost = event->size() + wire::kEventFrameHeaderBytes;
-    if (datagram_unconsumed_ + cost > config_.session_receive_window) {
+    if (datagram_unconsumed_ + cost > session_window_.size()) {
       ++stats_.events_dropped;
       continue;
     }

@@ -107,7 +107,7 @@ std::size_t ModernSession::seal(Now now, MutableByteSpan out, std::size_t payloa
   return size;
 }
 
-bool ModernSession::write_control(Now, ByteWriter& out) {
+bool ModernSession::write_control(Now now, ByteWriter& out) {
   bool wrote = write_life(out);
   if (ping_due_ && wire::write_ping(out)) {
     ping_due_ = false;
@@ -115,8 +115,9 @@ bool ModernSession::write_control(Now, ByteWriter& out) {
   }
   if (session_limit_due_) {
     const std::uint64_t partial = session_received_ - session_delivered_;
+    session_window_.on_update(now.monotonic, round_trip());
     const std::uint64_t limit =
-        std::max(session_limit_, session_consumed_ + partial + config_.session_receive_window);
+        std::max(session_limit_, session_consumed_ + partial + session_window_.size());
     if (wire::write_session_limit(out, {limit})) {
       session_limit_ = limit;
       session_limit_due_ = false;
@@ -135,7 +136,11 @@ bool ModernSession::write_control(Now, ByteWriter& out) {
       const auto write = [&](auto& half) {
         if (!half || !half->limit_due) return true;
         // A frame that is due always goes out, even when only a lost copy is to be repeated.
-        half->set_limit(half->limit_update().value_or(half->limit()));
+        if (const auto limit = half->limit_update()) {
+          half->window().on_update(now.monotonic, round_trip());
+          half->set_limit(std::max(*limit, half->limit_update().value_or(0)));
+          session_window_.grow_to(half->window().size() * 3 / 2);
+        }
         if (!wire::write_stream_limit(out, {id, half->epoch(), half->limit()})) return false;
         half->limit_due = false;
         SentFrame sent;

@@ -30,6 +30,7 @@ ModernSession::ModernSession(Established established, const SessionConfig& confi
       mtu_(search_for(path)),
       recovery_(config.congestion, mtu_.current(), config.seed),
       session_max_(peer_hello_.session_window),
+      session_window_(config.session_receive_window, config.max_session_receive_window),
       session_limit_(config.session_receive_window) {
   set_path(path);
   recovery_.watch_sizes(&mtu_);

@@ -110,6 +110,12 @@ class ModernSession final : public Session {
   void on_session_limit(const wire::SessionLimitFrame& frame);
   void violate(std::uint64_t code, std::string reason);
   void update_session_limit();
+  ReceiveWindow stream_window() const {
+    return {config_.stream_receive_window, config_.max_stream_receive_window};
+  }
+  std::optional<Duration> round_trip() const {
+    return recovery_.rtt().has_sample() ? std::optional(recovery_.rtt().smoothed()) : std::nullopt;
+  }
   void touch(StreamId stream, StreamEntry& entry);
 
   // Keys and paths over time (modern_life.cc).
@@ -176,6 +182,7 @@ class ModernSession final : public Session {
 
   // Session flow control, reliable bytes only.
   std::uint64_t session_sent_ = 0, session_max_ = 0;
+  ReceiveWindow session_window_;
   std::uint64_t session_received_ = 0, session_delivered_ = 0, session_consumed_ = 0,
                 session_limit_ = 0;
   std::uint64_t datagram_unconsumed_ = 0;

@@ -12,6 +12,7 @@
 #include "base/slab.h"
 #include "base/time.h"
 #include "session/message_assembler.h"
+#include "session/receive_window.h"
 #include "session/session_events.h"
 
 namespace netmesh::session {
@@ -20,8 +21,8 @@ namespace netmesh::session {
 /// `segments_`, which never overlap. Memory is bounded by the limit given to the peer.
 class ReceiveStream {
  public:
-  ReceiveStream(std::uint64_t epoch, std::uint64_t window, std::uint32_t max_message)
-      : epoch_(epoch), window_(window), limit_(window), assembler_(max_message) {}
+  ReceiveStream(std::uint64_t epoch, const ReceiveWindow& window, std::uint32_t max_message)
+      : epoch_(epoch), window_(window), limit_(window.size()), assembler_(max_message) {}
 
   enum class Result {
     kAccepted,
@@ -30,8 +31,10 @@ class ReceiveStream {
     kTooManySegments,  ///< more gaps than any honest sender leaves: protocol violation
   };
 
-  /// Above this many waiting segments the peer is taken to attack our memory.
+  /// Above this many waiting segments, or one for so many bytes of the window, the peer is taken to
+  /// attack our memory.
   static constexpr std::size_t kMaxSegments = 8192;
+  static constexpr std::uint64_t kLeastSegmentBytes = 512;
 
   template <typename Deliver>
   Result receive(std::uint64_t offset, ByteSpan data, bool fin, Deliver deliver) {
@@ -45,7 +48,7 @@ class ReceiveStream {
     if (end <= next_) return Result::kAccepted;
     if (offset > next_) {
       store(offset, data);
-      return segments_.size() > kMaxSegments ? Result::kTooManySegments : Result::kAccepted;
+      return segments_.size() > max_segments() ? Result::kTooManySegments : Result::kAccepted;
     }
     if (!advance(data.subspan(next_ - offset), deliver)) return Result::kMessageTooLarge;
     while (!segments_.empty() && segments_.begin()->first <= next_) {
@@ -65,8 +68,9 @@ class ReceiveStream {
   /// The limit to tell the peer, when it rose enough to be worth a frame.
   std::optional<std::uint64_t> limit_update() const {
     if (final_size_) return std::nullopt;
-    const std::uint64_t wanted = std::max(consumed_ + window_, next_ + assembler_.missing_bytes());
-    if (wanted < limit_ + window_ / 4 &&
+    const std::uint64_t wanted =
+        std::max(consumed_ + window_.size(), next_ + assembler_.missing_bytes());
+    if (wanted < limit_ + window_.step() &&
         !(wanted > limit_ && next_ + assembler_.missing_bytes() > limit_)) {
       return std::nullopt;
     }
@@ -74,6 +78,7 @@ class ReceiveStream {
   }
   void set_limit(std::uint64_t limit) { limit_ = std::max(limit_, limit); }
   std::uint64_t limit() const { return limit_; }
+  ReceiveWindow& window() { return window_; }
 
   bool finished() const { return final_size_ && next_ == *final_size_; }
   std::uint64_t epoch() const { return epoch_; }
@@ -129,8 +134,12 @@ class ReceiveStream {
     }
   }
 
+  std::size_t max_segments() const {
+    return std::max(kMaxSegments, static_cast<std::size_t>(window_.size() / kLeastSegmentBytes));
+  }
+
   std::uint64_t epoch_;
-  std::uint64_t window_;
+  ReceiveWindow window_;
   std::uint64_t limit_;          ///< as told to the peer
   std::uint64_t next_ = 0;       ///< first byte not handed to the assembler
   std::uint64_t highest_ = 0;    ///< one past the highest byte received
@@ -149,11 +158,11 @@ class DatagramReceiver {
   /// `first_offset`: where the first frame seen begins; the peer's own limit never lies beyond one
   /// window after it, even when an earlier receiver of the same epoch was evicted. What the peer
   /// surely knows is one window from the start: frames may have been lost or overtaken before.
-  DatagramReceiver(std::uint64_t epoch, std::uint64_t window, std::uint64_t first_offset)
+  DatagramReceiver(std::uint64_t epoch, const ReceiveWindow& window, std::uint64_t first_offset)
       : epoch_(epoch),
         window_(window),
-        accepted_(first_offset + window),
-        limit_(window),
+        accepted_(first_offset + window.size()),
+        limit_(window.size()),
         position_(first_offset) {}
 
   /// False when the data lies beyond the limit: protocol violation.
@@ -168,19 +177,20 @@ class DatagramReceiver {
 
   std::optional<std::uint64_t> limit_update() const {
     const std::uint64_t wanted = wanted_limit();
-    if (wanted < limit_ + window_ / 4) return std::nullopt;
+    if (wanted < limit_ + window_.step()) return std::nullopt;
     return wanted;
   }
   /// The peer said that it is blocked: any progress is worth telling.
   std::optional<std::uint64_t> limit_when_blocked() const {
     const std::uint64_t wanted = wanted_limit();
-    return wanted > limit_ - window_ / 2 ? std::optional(std::max(wanted, limit_)) : std::nullopt;
+    return wanted > limit_ - window_.size() / 2 ? std::optional(std::max(wanted, limit_)) : std::nullopt;
   }
   void set_limit(std::uint64_t limit) {
     limit_ = std::max(limit_, limit);
     accepted_ = std::max(accepted_, limit_);
   }
   std::uint64_t limit() const { return limit_; }
+  ReceiveWindow& window() { return window_; }
   std::uint64_t epoch() const { return epoch_; }
   std::uint64_t unconsumed_bytes() const { return unconsumed_; }
 
@@ -193,11 +203,11 @@ class DatagramReceiver {
 
  private:
   std::uint64_t wanted_limit() const {
-    return position_ + window_ - std::min(unconsumed_, window_);
+    return position_ + window_.size() - std::min(unconsumed_, window_.size());
   }
 
   std::uint64_t epoch_;
-  std::uint64_t window_;
+  ReceiveWindow window_;
   std::uint64_t accepted_;  ///< data beyond it is a violation; never below limit_
   std::uint64_t limit_;     ///< as told to the peer
   std::uint64_t position_;  ///< one past the newest byte that the peer sent

@@ -26,6 +26,9 @@ namespace netmesh::session {
 struct SessionConfig {
   std::uint64_t stream_receive_window = 4u << 20;
   std::uint64_t session_receive_window = 16u << 20;
+  /// How far the windows may grow by themselves; never below the above.
+  std::uint64_t max_stream_receive_window = 0;
+  std::uint64_t max_session_receive_window = 0;
   std::uint32_t max_message_bytes = 16u << 20;
   std::uint64_t max_queued_bytes = 64u << 20;
   std::uint32_t max_streams = 4096;
