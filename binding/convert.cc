@@ -207,6 +207,11 @@ runtime::NodeOptions to_node_options(const Napi::Value& value) {
   take_option(source, "aead", options.aead, to_text);
   take_option(source, "streamReceiveWindow", options.stream_receive_window, to_size);
   take_option(source, "sessionReceiveWindow", options.session_receive_window, to_size);
+  take_option(source, "maxStreamReceiveWindow", options.max_stream_receive_window, to_size);
+  take_option(source, "maxSessionReceiveWindow", options.max_session_receive_window, to_size);
+  take_option(source, "maxDatagramBytes", options.max_datagram_bytes, to_u32);
+  take_option(source, "rekeyIntervalMs", options.rekey_interval_ms, to_number);
+  take_option(source, "keyUpdatePackets", options.key_update_packets, to_size);
   take_option(source, "maxMessageBytes", options.max_message_bytes, to_u32);
   take_option(source, "maxQueuedBytes", options.max_queued_bytes, to_size);
   take_option(source, "maxPeers", options.max_peers, to_u32);
@@ -296,6 +301,25 @@ Napi::Object from_stream_stats(Napi::Env env, const runtime::StreamStats& stats)
   return out;
 }
 
+namespace {
+
+Napi::Array from_unacknowledged(Napi::Env env,
+                                const std::vector<runtime::UnacknowledgedStream>& streams) {
+  Napi::Array out = Napi::Array::New(env, streams.size());
+  for (std::uint32_t i = 0; i < streams.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    Napi::Object stream = Napi::Object::New(env);
+    set(stream, "peer", streams[i].peer);
+    set(stream, "streamId", streams[i].stream_id);
+    set(stream, "bytes", streams[i].bytes);
+    set(stream, "messages", streams[i].events);
+    out.Set(i, stream);
+  }
+  return out;
+}
+
+}  // namespace
+
 Napi::Object from_control_event(Napi::Env env, const runtime::ControlEvent& event) {
   using Kind = runtime::ControlEvent::Kind;
   Napi::Object out = Napi::Object::New(env);
@@ -346,7 +370,12 @@ Napi::Object from_control_event(Napi::Env env, const runtime::ControlEvent& even
       break;
     case Kind::kShutdownDone:
       begin("shutdownDone");
-      out.Set("unacknowledgedBytes", Napi::Number::New(env, static_cast<double>(event.count)));
+      out.Set("unacknowledged", from_unacknowledged(env, event.unacknowledged));
+      break;
+    case Kind::kPeerMoved:
+      begin("peerMoved");
+      set(out, "peer", event.peer);
+      set(out, "addr", event.text);
       break;
   }
   return out;

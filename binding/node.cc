@@ -238,7 +238,8 @@ Napi::Value NodeWrap::open_stream(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto stream =
       node(env).open_stream(to_u64(info[0]), to_u64(info[1]), to_bool(info[2], "reliable"),
-                            to_u32(info[3], "windowBytes"), to_u32(info[4], "fairnessWeight"));
+                            to_u32(info[3], "windowBytes"), to_u32(info[4], "fairnessWeight"),
+                            to_u32(info[5], "priority"));
   return StreamWrap::create(env, value_or_throw(env, std::move(stream)));
 }
 

@@ -21,6 +21,7 @@ import type {
   NodeStats,
   PeerInfo,
   ShutdownOptions,
+  ShutdownReport,
   StoredEvent,
   StreamConfig,
   StreamStats,
@@ -43,14 +44,18 @@ export type {
   NodeStats,
   PeerDownEvent,
   PeerInfo,
+  PeerMovedEvent,
   PeerSecurity,
   PeerUpEvent,
   Reliability,
   ShutdownOptions,
+  ShutdownReport,
   StoredEvent,
   StreamConfig,
+  StreamPriority,
   StreamStats,
   StreamStatsEntry,
+  UnacknowledgedStream,
   WaitOptions,
 } from './types';
 
@@ -442,9 +447,12 @@ export class MeshNode {
 
   /**
    * Ends the node: pending calls are rejected, what reliable streams have sent is delivered within
-   * `drainMs`, peers are told. Rejects with `already shut down` the second time.
+   * `drainMs`, peers are told. Rejects with `already shut down` the second time. With `drainMs` it
+   * resolves to a report of what was not acknowledged in that time.
    */
-  shutdown(options?: ShutdownOptions): Promise<void> {
+  shutdown(options: ShutdownOptions & { drainMs: number }): Promise<ShutdownReport>;
+  shutdown(options?: ShutdownOptions): Promise<void>;
+  shutdown(options?: ShutdownOptions): Promise<ShutdownReport | void> {
     return this.native.shutdown(options);
   }
 

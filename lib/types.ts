@@ -7,6 +7,9 @@
 /** Reliability mode chosen at stream-open time. */
 export type Reliability = 'fire_and_forget' | 'reliable';
 
+/** Classes of streams, highest first. */
+export type StreamPriority = 'control' | 'high' | 'normal' | 'bulk';
+
 /** Per-stream configuration for `MeshNode.openStream`. */
 export interface StreamConfig {
   /** Caller-chosen stream identifier. No value range has a reserved meaning. */
@@ -20,6 +23,11 @@ export interface StreamConfig {
   windowBytes?: number;
   /** Share of the connection relative to the other streams, 0…255; 0 counts as 1. Default: 1. */
   fairnessWeight?: number;
+  /**
+   * A stream sends only while no stream of a higher class towards the same peer has something to
+   * send. Default: `'normal'`.
+   */
+  priority?: StreamPriority;
 }
 
 /** A stream handle: pass it back to `sendOnStream`, `sendWithRetry` and `sendBlocking`. */
@@ -121,10 +129,27 @@ export interface MeshNodeConfig {
   aead?: 'auto' | 'aes-256-gcm' | 'chacha20-poly1305';
   /** Largest message that this node takes. Default: 16 MiB. */
   maxMessageBytes?: number;
-  /** Bytes that one stream may have received and not yet handed over. Default: 4 MiB. */
+  /**
+   * Bytes that one stream may have received and not yet handed over. Default: 4 MiB at first,
+   * growing to `maxStreamReceiveWindowBytes` on long fast paths; a value given here is exact unless
+   * that is given, too.
+   */
   streamReceiveWindowBytes?: number;
-  /** The same over all streams of one peer. Default: 16 MiB. */
+  /** The same over all streams of one peer. Default: 16 MiB at first. */
   sessionReceiveWindowBytes?: number;
+  /** How far a stream's window may grow. Default: 32 MiB. */
+  maxStreamReceiveWindowBytes?: number;
+  /** How far a session's window may grow. Default: 64 MiB. */
+  maxSessionReceiveWindowBytes?: number;
+  /**
+   * Largest UDP payload that paths are probed for, 1200…65507; 1200 leaves every path at 1200.
+   * Default: 16384.
+   */
+  maxDatagramBytes?: number;
+  /** How often sessions agree upon fresh keys. Default: 3600000 (an hour). */
+  rekeyIntervalMs?: number;
+  /** Packets under one key before it is ratcheted, 1…4194304. Default: what the cipher asks for. */
+  keyUpdatePackets?: number;
   /** Bytes that may wait for one peer, sent but not acknowledged included. Default: 64 MiB. */
   maxQueuedBytes?: number;
   /** Buffer asked of the kernel for each direction of the socket. Default: 4 MiB. */
@@ -203,6 +228,22 @@ export interface ConnectOptions extends WaitOptions {
   timeoutMs?: number;
 }
 
+/** What one stream had sent or queued when its node ended, and the peer had not acknowledged. */
+export interface UnacknowledgedStream {
+  peerNodeId: bigint;
+  streamId: bigint;
+  /** Bytes of messages and their frames. */
+  bytes: bigint;
+  /** Messages of the sends that were not acknowledged whole. */
+  messages: bigint;
+}
+
+/** What `shutdown` reports. */
+export interface ShutdownReport {
+  /** Empty when everything was acknowledged; base peers acknowledge nothing and are left out. */
+  unacknowledged: UnacknowledgedStream[];
+}
+
 /** Options of `shutdown`. */
 export interface ShutdownOptions {
   /** How long reliable streams may take to deliver what was sent. Default: 2000. */
@@ -223,8 +264,15 @@ export interface PeerDownEvent {
   reason: string;
 }
 
+/** A peer proved that it is at another address now; its streams go on. */
+export interface PeerMovedEvent {
+  nodeId: bigint;
+  addr: string;
+}
+
 /** Events of a node and what their listeners get. */
 export interface MeshNodeEvents {
   'peer:up': [event: PeerUpEvent];
   'peer:down': [event: PeerDownEvent];
+  'peer:moved': [event: PeerMovedEvent];
 }

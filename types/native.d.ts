@@ -17,6 +17,14 @@ export interface NativeNodeOptions {
   aead?: 'auto' | 'aes-256-gcm' | 'chacha20-poly1305';
   streamReceiveWindow?: number;
   sessionReceiveWindow?: number;
+  /** How far receive windows may grow by themselves. */
+  maxStreamReceiveWindow?: number;
+  maxSessionReceiveWindow?: number;
+  /** What paths are probed up to, 1200 to 65507. */
+  maxDatagramBytes?: number;
+  rekeyIntervalMs?: number;
+  /** 0: as the AEAD asks. */
+  keyUpdatePackets?: number;
   maxMessageBytes?: number;
   maxQueuedBytes?: number;
   maxPeers?: number;
@@ -59,6 +67,14 @@ export interface NativeStreamStats {
   txWindow: number;
 }
 
+/** What one stream had sent or queued at the end and its peer had not acknowledged. */
+export interface NativeUnacknowledged {
+  peer: bigint;
+  streamId: bigint;
+  bytes: bigint;
+  messages: bigint;
+}
+
 /** `at`: how many messages of the same drain come before it. */
 export type NativeControlEvent =
   | { kind: 'connectDone'; at: number; request: number; error?: Error }
@@ -75,7 +91,8 @@ export type NativeControlEvent =
     }
   | { kind: 'streamFinished'; at: number; ref: number; finished: boolean }
   | { kind: 'credit'; at: number; peer: bigint; streamId: bigint; epoch: bigint }
-  | { kind: 'shutdownDone'; at: number; unacknowledgedBytes: number };
+  | { kind: 'peerMoved'; at: number; peer: bigint; addr: string }
+  | { kind: 'shutdownDone'; at: number; unacknowledged: NativeUnacknowledged[] };
 
 /**
  * Received events. `meta` holds records of 6 words: offset in `data`, length, stream ref, index in
@@ -150,6 +167,8 @@ export declare class NativeNode {
     reliable: boolean,
     windowBytes: number,
     fairnessWeight: number,
+    /** 0 control, 1 high, 2 normal, 3 bulk. */
+    priority: number,
   ): NativeStream;
   closeStream(peer: bigint, streamId: bigint): void;
   /** Events on stream 0, no window. */

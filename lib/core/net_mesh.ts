@@ -12,8 +12,10 @@ import type {
   MeshOptions,
   MeshStream,
   ShutdownOptions,
+  ShutdownReport,
   StoredEvent,
   StreamConfig,
+  StreamPriority,
   StreamStats,
   WaitOptions,
 } from '../types';
@@ -26,6 +28,9 @@ export type NetStreamStats = StreamStats;
 
 const DEFAULT_WINDOW_BYTES = 65_536;
 const DEFAULT_WEIGHT = 1;
+const DEFAULT_PRIORITY = 'normal';
+/** Highest first, as the addon counts them. */
+const PRIORITIES: StreamPriority[] = ['control', 'high', 'normal', 'bulk'];
 const DEFAULT_DRAIN_MS = 2000;
 const MAX_MS = 0x7fff_ffff;
 const BLOCKING_RETRIES = 4096;
@@ -184,12 +189,17 @@ export class NetMesh {
     validate.object(options, 'stream config');
     const streamId = validate.u64(options.streamId, 'streamId');
     const reliable = validate.reliability(options.reliability);
-    const { windowBytes = DEFAULT_WINDOW_BYTES, fairnessWeight = DEFAULT_WEIGHT } = options;
+    const {
+      windowBytes = DEFAULT_WINDOW_BYTES,
+      fairnessWeight = DEFAULT_WEIGHT,
+      priority = DEFAULT_PRIORITY,
+    } = options;
     validate.u32(windowBytes, 'windowBytes');
     validate.integer(fairnessWeight, 'fairnessWeight', 0, 255);
     const weight = Math.max(fairnessWeight, 1);
+    const level = PRIORITIES.indexOf(validate.oneOf(priority, 'priority', PRIORITIES));
     try {
-      const stream = native.openStream(peer, streamId, reliable, windowBytes, weight);
+      const stream = native.openStream(peer, streamId, reliable, windowBytes, weight, level);
       return new NetStream(INTERNAL, this.#node, stream);
     } catch (error) {
       throw classifyWithPrefix('open_stream failed: ', error);
@@ -297,19 +307,23 @@ export class NetMesh {
 
   /**
    * Ends the node: pending calls are rejected, what reliable streams have sent is delivered within
-   * `drainMs`, peers are told. Rejects with `already shut down` the second time.
+   * `drainMs`, peers are told. Rejects with `already shut down` the second time. With `drainMs` it
+   * resolves to a report of what was not acknowledged in that time.
    */
-  shutdown(options?: ShutdownOptions): Promise<void> {
+  shutdown(options: ShutdownOptions & { drainMs: number }): Promise<ShutdownReport>;
+  shutdown(options?: ShutdownOptions): Promise<void>;
+  shutdown(options?: ShutdownOptions): Promise<ShutdownReport | void> {
     return promised(() => {
       const { drainMs = DEFAULT_DRAIN_MS } = validate.optionsObject(options, 'options');
       validate.milliseconds(drainMs, 'drainMs', 0, MAX_MS);
-      return this.#node.shutdown(drainMs);
+      const ended = this.#node.shutdown(drainMs);
+      return options?.drainMs === undefined ? ended.then(() => undefined) : ended;
     });
   }
 
   /** {@link NetMesh.shutdown}, any number of times. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#node.ending ?? this.shutdown();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (this.#node.ending ?? this.shutdown());
   }
 }
 

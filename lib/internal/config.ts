@@ -28,6 +28,11 @@ const MAX_MS = 0x7fff_ffff;
 /** Room for one packet of the base protocol, and a limit that no sum of windows overflows. */
 const MIN_WINDOW_BYTES = 16 * 1024;
 const MAX_WINDOW_BYTES = 2 ** 40;
+/** What every path is taken to carry, and what one UDP datagram holds. */
+const MIN_DATAGRAM_BYTES = 1200;
+const MAX_DATAGRAM_BYTES = 65_507;
+/** Half of what one AES-256-GCM key may seal (RFC 9001 §6.6). */
+const MAX_PACKETS_PER_KEY = 2 ** 22;
 const MAX_BYTES_32 = 0x7fff_ffff;
 const MAX_MESSAGE_BYTES = 0x4000_0000;
 const MAX_RETRIES = 1000;
@@ -55,6 +60,19 @@ function nativeOptions(config: RawConfig): NativeNodeOptions {
   const int = (name: keyof MeshOptions, min: number, max: number): number | undefined =>
     optional(config[name], (raw) => validate.integer(raw, name, min, max));
 
+  /** A window that is given without a cap is exact. */
+  const windowCap = (
+    initial: 'streamReceiveWindowBytes' | 'sessionReceiveWindowBytes',
+    cap: 'maxStreamReceiveWindowBytes' | 'maxSessionReceiveWindowBytes',
+  ): number | undefined => {
+    const bytes = int(cap, MIN_WINDOW_BYTES, MAX_WINDOW_BYTES);
+    const least = int(initial, MIN_WINDOW_BYTES, MAX_WINDOW_BYTES);
+    if (bytes !== undefined && least !== undefined && bytes < least) {
+      throw validate.invalid(`${cap} must not be below ${initial}; got ${bytes} and ${least}`);
+    }
+    return bytes ?? least;
+  };
+
   return {
     bindAddr: validate.socketAddress(config.bindAddr, 'bind address', { anyPort: true }),
     psk: validate.psk(config.psk),
@@ -74,6 +92,11 @@ function nativeOptions(config: RawConfig): NativeNodeOptions {
     aead: optional(config.aead, (raw) =>
       validate.oneOf(raw, 'aead', ['auto', 'aes-256-gcm', 'chacha20-poly1305']),
     ),
+    maxStreamReceiveWindow: windowCap('streamReceiveWindowBytes', 'maxStreamReceiveWindowBytes'),
+    maxSessionReceiveWindow: windowCap('sessionReceiveWindowBytes', 'maxSessionReceiveWindowBytes'),
+    maxDatagramBytes: int('maxDatagramBytes', MIN_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES),
+    rekeyIntervalMs: period('rekeyIntervalMs'),
+    keyUpdatePackets: int('keyUpdatePackets', 1, MAX_PACKETS_PER_KEY),
     maxMessageBytes: int('maxMessageBytes', 1, MAX_MESSAGE_BYTES),
     streamReceiveWindow: int('streamReceiveWindowBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),
     sessionReceiveWindow: int('sessionReceiveWindowBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),

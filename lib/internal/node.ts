@@ -2,9 +2,15 @@
 
 import { EventEmitter } from 'node:events';
 
-import type { NativeControlEvent, NativeDrain, NativeNode, NativeStream } from '../../types/native';
+import type {
+  NativeControlEvent,
+  NativeDrain,
+  NativeNode,
+  NativeStream,
+  NativeUnacknowledged,
+} from '../../types/native';
 import { ShutDownError } from '../core/errors';
-import type { MeshNodeEvents } from '../types';
+import type { MeshNodeEvents, ShutdownReport } from '../types';
 import { onAbort, rejected } from './abort';
 import type { NodeConfig } from './config';
 import { Inbox } from './inbox';
@@ -48,8 +54,8 @@ export class Node {
   /** The user said `unref()`. */
   #detached = false;
   #holdsProcess = false;
-  #ending: Promise<void> | undefined;
-  #ended: (() => void) | undefined;
+  #ending: Promise<ShutdownReport> | undefined;
+  #ended: ((report: ShutdownReport) => void) | undefined;
 
   /** Wipes the secrets of `config`. Throws what the addon says, with the prefix of spec 10 §15.2. */
   constructor(config: NodeConfig) {
@@ -93,7 +99,7 @@ export class Node {
     if (this.#ending) throw new ShutDownError();
   }
 
-  get ending(): Promise<void> | undefined {
+  get ending(): Promise<ShutdownReport> | undefined {
     return this.#ending;
   }
 
@@ -164,7 +170,7 @@ export class Node {
   }
 
   /** Settles everything that waits, drains what was sent, and frees the node. Only once. */
-  shutdown(drainMs: number): Promise<void> {
+  shutdown(drainMs: number): Promise<ShutdownReport> {
     if (this.#ending) return Promise.reject(new ShutDownError('already shut down'));
     this.#ending = new Promise((resolve) => {
       this.#ended = resolve;
@@ -179,12 +185,14 @@ export class Node {
     return this.#ending;
   }
 
-  #close(): void {
+  #close(unacknowledged: NativeUnacknowledged[]): void {
     this.#native.close();
     this.#peers.clear();
     this.inbox.close(new ShutDownError());
     busyNodes.delete(this);
-    this.#ended?.();
+    this.#ended?.({
+      unacknowledged: unacknowledged.map(({ peer, ...rest }) => ({ peerNodeId: peer, ...rest })),
+    });
   }
 
   #pruneLanes(): void {
@@ -309,10 +317,13 @@ export class Node {
         if (lane?.stream.epoch === event.epoch) lane.wake();
         break;
       }
+      case 'peerMoved':
+        this.#emit('peer:moved', { nodeId: event.peer, addr: event.addr });
+        break;
       case 'shutdownDone':
         // After what else this drain brings.
         process.nextTick(() => {
-          this.#close();
+          this.#close(event.unacknowledged);
         });
         break;
     }

@@ -358,9 +358,9 @@ bool Node::Impl::answer(Now now, const Endpoint& from,
   link->message2 = reply;
   queue_raw(routing && relayed && known_route ? *known_route : from, std::move(reply));
   ++counters.handshakes_completed;
-  if (modern) {
-    // A replayed msg1 must not cost a peer its session, not even one that is silent for now, nor
-    // raise a peer that is not there: the new one waits for its first packet.
+  if (existing != nullptr && modern) {
+    // A replayed msg1 must not cost a peer its session, not even one that is silent for now: the
+    // new one waits for its first packet.
     Peer& entry = peers[peer];
     if (entry.candidate) destroy_link(std::move(entry.candidate));
     sessions[link->session->id()] = link.get();

@@ -14,7 +14,7 @@ struct SilentSink final : NodeSink {
   void deliver(StreamRef, std::uint64_t, std::uint32_t, ByteSpan, ByteSpan) override {}
   void stream_finished(StreamRef, StreamEnd) override {}
   void credit_available(NodeId, StreamId, std::uint64_t) override {}
-  void shutdown_done(std::uint64_t) override {}
+  void shutdown_done(const std::vector<UnacknowledgedStream>&) override {}
 };
 
 struct Fixture : ::testing::Test {

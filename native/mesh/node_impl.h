@@ -186,7 +186,7 @@ struct Node::Impl {
   bool shutting_down = false;
   bool shutdown_reported = false;
   std::optional<TimePoint> drain_until_;
-  std::uint64_t unacknowledged_at_end = 0;
+  std::vector<UnacknowledgedStream> unacknowledged_at_end;
 
  private:
   friend class Node;

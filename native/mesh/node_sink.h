@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/endpoint.h"
@@ -25,6 +26,13 @@ enum class DownReason {
   kProtocolViolation,  ///< either side broke the protocol; the text says how
   kShutdown,           ///< this node was shut down
   kRestarted,          ///< the peer lost its state; a new session follows
+};
+
+/// What a stream had sent or queued when its node ended, and its peer had not acknowledged.
+struct UnacknowledgedStream {
+  NodeId peer;
+  StreamId stream;
+  std::uint64_t bytes = 0, events = 0;
 };
 
 enum class StreamEnd {
@@ -57,9 +65,9 @@ class NodeSink {
 
   /// The sender half of this stream has credit again or was closed; asked for by `want_credit`.
   virtual void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) = 0;
-  /// After `Node::shutdown`: every goodbye is on its way and reliable data was acknowledged or
-  /// given up.
-  virtual void shutdown_done(std::uint64_t unacknowledged_bytes) = 0;
+  /// After `Node::shutdown`: every goodbye is on its way, and what was sent was acknowledged or
+  /// given up; `left` is what was given up, by peer and stream.
+  virtual void shutdown_done(const std::vector<UnacknowledgedStream>& left) = 0;
 };
 
 }  // namespace netmesh::mesh

@@ -61,7 +61,11 @@ struct RecordingSink final : NodeSink {
   }
   void stream_finished(StreamRef, StreamEnd) override { ++finished; }
   void credit_available(NodeId, StreamId, std::uint64_t) override {}
-  void shutdown_done(std::uint64_t bytes) override { shutdowns.push_back(bytes); }
+  void shutdown_done(const std::vector<UnacknowledgedStream>& left) override {
+    std::uint64_t bytes = 0;
+    for (const UnacknowledgedStream& stream : left) bytes += stream.bytes;
+    shutdowns.push_back(bytes);
+  }
 };
 
 NodeConfig make_config(int identity) {

@@ -443,7 +443,8 @@ void Node::Impl::advance_shutdown(Now now) {
     if (!peer.active || peer.active->session->closing()) continue;
     const std::uint64_t waiting = peer.active->session->unacknowledged_bytes();
     if (waiting != 0 && !late && peer.active->alive) continue;
-    unacknowledged_at_end += waiting;
+    for (const session::Unacknowledged& left : peer.active->session->unacknowledged())
+      unacknowledged_at_end.push_back({id, left.stream_id, left.bytes, left.events});
     peer.active->session->close(session::close_code::kGoodbye, "the node shuts down");
     touch(*peer.active);
   }

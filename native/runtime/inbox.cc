@@ -85,8 +85,17 @@ void Inbox::credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) 
   event.epoch = epoch;
 }
 
-void Inbox::shutdown_done(std::uint64_t unacknowledged_bytes) {
-  add_event(ControlEvent::Kind::kShutdownDone).count = unacknowledged_bytes;
+void Inbox::path_changed(NodeId peer, const Endpoint& address) {
+  ControlEvent& event = add_event(ControlEvent::Kind::kPeerMoved);
+  event.peer = peer.value;
+  event.text = address.to_string();
+}
+
+void Inbox::shutdown_done(const std::vector<mesh::UnacknowledgedStream>& left) {
+  ControlEvent& event = add_event(ControlEvent::Kind::kShutdownDone);
+  for (const mesh::UnacknowledgedStream& stream : left)
+    event.unacknowledged.push_back(
+        {stream.peer.value, stream.stream.value, stream.bytes, stream.events});
 }
 
 /// The block that the next event of `bytes` bytes goes into.

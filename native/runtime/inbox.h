@@ -31,7 +31,8 @@ class Inbox final : public mesh::NodeSink {
                ByteSpan second) override;
   void stream_finished(mesh::StreamRef ref, mesh::StreamEnd end) override;
   void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) override;
-  void shutdown_done(std::uint64_t unacknowledged_bytes) override;
+  void shutdown_done(const std::vector<mesh::UnacknowledgedStream>& left) override;
+  void path_changed(NodeId peer, const Endpoint& address) override;
 
   /// Crank lock held.
   void publish();

@@ -152,7 +152,7 @@ TEST_F(InboxTest, failures_and_results_of_requests_are_told_apart) {
   inbox.connect_done(2, fail(ErrorKind::kConnection, "no"));
   inbox.accept_done(3, Endpoint::ipv4(1, 2, 3, 4, 5));
   inbox.accept_done(4, fail(ErrorKind::kFatal, "never"));
-  inbox.shutdown_done(77);
+  inbox.shutdown_done({{NodeId{5}, StreamId{6}, 77, 2}});
   inbox.publish();
   const auto events = inbox.drain().events;
   ASSERT_EQ(events.size(), 5u);

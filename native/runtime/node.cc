@@ -95,6 +95,11 @@ void append_counters(const mesh::NodeCounters& machine, std::vector<Counter>& ou
       {"forwarded", machine.forwarded},
       {"handshakesCompleted", machine.handshakes_completed},
       {"protocolViolations", machine.protocol_violations},
+      {"cookiesSent", machine.cookies_sent},
+      {"resetsSent", machine.resets_sent},
+      {"peersRestarted", machine.peers_restarted},
+      {"pathsChanged", machine.paths_changed},
+      {"pathsFailed", machine.paths_failed},
   };
   out.insert(out.end(), std::begin(counters), std::end(counters));
 }
@@ -269,9 +274,15 @@ std::vector<PeerInfo> Node::peers() const {
 
 Expected<std::unique_ptr<Stream>> Node::open_stream(std::uint64_t peer, std::uint64_t stream_id,
                                                     bool reliable, std::uint32_t window_bytes,
-                                                    std::uint32_t fairness_weight) {
+                                                    std::uint32_t fairness_weight,
+                                                    std::uint32_t priority) {
+  if (priority >= session::kPriorityClasses) {
+    return fail(ErrorKind::kInvalidArgument,
+                "priority must be in [0, 3]; got " + std::to_string(priority));
+  }
   if (!impl_->engine->accepts_work()) return shut_down();
-  const session::StreamConfig config{StreamId(stream_id), reliable, window_bytes, fairness_weight};
+  const session::StreamConfig config{StreamId(stream_id), reliable, window_bytes, fairness_weight,
+                                     static_cast<session::Priority>(priority)};
   Expected<std::shared_ptr<session::StreamGate>> gate = shut_down();
   impl_->engine->command(
       [&](mesh::Node& machine, Now now) { gate = machine.open_stream(now, NodeId(peer), config); });

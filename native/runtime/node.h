@@ -32,6 +32,12 @@ struct NodeOptions {
   std::uint32_t max_message_bytes = 16u << 20;
   std::uint64_t max_queued_bytes = 64u << 20;
   std::uint32_t max_peers = 65'536;
+  /// How far receive windows may grow by themselves; below the above: not at all.
+  std::uint64_t max_stream_receive_window = 32u << 20;
+  std::uint64_t max_session_receive_window = 64u << 20;
+  std::uint32_t max_datagram_bytes = 16'384;  ///< what paths are probed up to
+  double rekey_interval_ms = 3'600'000;
+  std::uint64_t key_update_packets = 0;          ///< 0: as the AEAD asks
   std::uint32_t socket_buffer_bytes = 4u << 20;  ///< asked of the kernel, both directions
   bool offload = true;                           ///< GSO/GRO where the kernel has it
 };
@@ -66,6 +72,11 @@ struct Counter {
   std::uint64_t value;
 };
 
+/// What a stream had sent or queued at the end and its peer had not acknowledged.
+struct UnacknowledgedStream {
+  std::uint64_t peer = 0, stream_id = 0, bytes = 0, events = 0;
+};
+
 /// Something that happened, in order with the messages: `at` messages of the same drain precede it.
 struct ControlEvent {
   enum class Kind : std::uint8_t {
@@ -76,6 +87,7 @@ struct ControlEvent {
     kStreamOpened,
     kStreamFinished,
     kCreditAvailable,
+    kPeerMoved,
     kShutdownDone
   };
   Kind kind;
@@ -88,7 +100,7 @@ struct ControlEvent {
   bool flag = false;           ///< stream opened: reliable; finished: by FIN; peer up: modern
   std::optional<Error> error;  ///< connect/accept: set when it failed
   std::string text;            ///< address, or reason
-  std::uint64_t count = 0;     ///< shutdown: unacknowledged bytes
+  std::vector<UnacknowledgedStream> unacknowledged;  ///< shutdown: what was given up
 };
 
 /// Received events in one block. `meta` holds kMetaWords words per event: offset, length, stream
@@ -182,7 +194,8 @@ class Node {
   std::vector<PeerInfo> peers() const;
   Expected<std::unique_ptr<Stream>> open_stream(std::uint64_t peer, std::uint64_t stream_id,
                                                 bool reliable, std::uint32_t window_bytes,
-                                                std::uint32_t fairness_weight);
+                                                std::uint32_t fairness_weight,
+                                                std::uint32_t priority);
   void close_stream(std::uint64_t peer, std::uint64_t stream_id);
   Expected<void> send_to_address(std::string_view address, const EventView* events,
                                  std::size_t count);

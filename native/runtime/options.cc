@@ -22,6 +22,11 @@ constexpr std::uint64_t kLeastWindowBytes = 16 * 1024;
 /// Windows are counted in signed 64-bit numbers; this leaves room for any sum of them.
 constexpr std::uint64_t kLargestWindowBytes = std::uint64_t{1} << 40;
 constexpr std::uint32_t kLargestMessageBytes = 1u << 30;
+/// Every path is taken to carry the least; the most is what one UDP datagram holds.
+constexpr std::uint32_t kLeastDatagramBytes = 1200;
+constexpr std::uint32_t kLargestDatagramBytes = 65'507;
+/// RFC 9001 §6.6 for AES-256-GCM; the session keeps a reserve.
+constexpr std::uint64_t kMostPacketsPerKey = 1u << 22;
 constexpr std::uint32_t kLeastSocketBufferBytes = 4096;
 
 tl::unexpected<Error> invalid(std::string text) {
@@ -106,6 +111,7 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
       {"sessionTimeoutMs", options.session_timeout_ms, kLeastTimeout, machine.session_timeout},
       {"handshakeTimeoutMs", options.handshake_timeout_ms, kLeastTimeout,
        machine.handshake_timeout},
+      {"rekeyIntervalMs", options.rekey_interval_ms, kLeastTimeout, machine.rekey_interval},
   };
   for (const auto& time : times) {
     const auto duration = to_duration(time.name, time.milliseconds, time.least);
@@ -125,6 +131,10 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
        kLargestWindowBytes},
       {"sessionReceiveWindow", options.session_receive_window, kLeastWindowBytes,
        kLargestWindowBytes},
+      {"maxStreamReceiveWindow", options.max_stream_receive_window, 0, kLargestWindowBytes},
+      {"maxSessionReceiveWindow", options.max_session_receive_window, 0, kLargestWindowBytes},
+      {"maxDatagramBytes", options.max_datagram_bytes, kLeastDatagramBytes, kLargestDatagramBytes},
+      {"keyUpdatePackets", options.key_update_packets, 0, kMostPacketsPerKey},
       {"maxMessageBytes", options.max_message_bytes, 1, kLargestMessageBytes},
       {"maxQueuedBytes", options.max_queued_bytes, kLeastWindowBytes, kLargestWindowBytes},
       {"maxPeers", options.max_peers, 1, 1u << 24},
@@ -139,6 +149,10 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
   machine.allow_legacy_peers = options.allow_legacy_peers;
   machine.stream_receive_window = options.stream_receive_window;
   machine.session_receive_window = options.session_receive_window;
+  machine.max_stream_receive_window = options.max_stream_receive_window;
+  machine.max_session_receive_window = options.max_session_receive_window;
+  machine.max_datagram_bytes = static_cast<std::uint16_t>(options.max_datagram_bytes);
+  machine.key_update_packets = options.key_update_packets;
   machine.max_message_bytes = options.max_message_bytes;
   machine.max_queued_bytes = options.max_queued_bytes;
   machine.max_peers = options.max_peers;

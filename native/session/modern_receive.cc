@@ -159,8 +159,8 @@ bool ModernSession::on_stream(Now now, const wire::StreamFrame& frame) {
     return false;
   }
   if (!entry.reliable_in) {
-    entry.reliable_in = std::make_unique<ReceiveStream>(frame.epoch, stream_window(),
-                                                        config_.max_message_bytes);
+    entry.reliable_in =
+        std::make_unique<ReceiveStream>(frame.epoch, stream_window(), config_.max_message_bytes);
     entry.reliable_in->ref = events_.stream_opened(frame.stream_id, true);
   }
   ReceiveStream& stream = *entry.reliable_in;
@@ -216,8 +216,7 @@ void ModernSession::update_session_limit() {
   const std::uint64_t wanted = session_consumed_ + partial + session_window_.size();
   // Streams that nobody reads may hold more than the rest of the window: a peer that has used up
   // its limit is told of any progress.
-  const std::uint64_t worthwhile =
-      session_received_ >= session_limit_ ? 1 : session_window_.step();
+  const std::uint64_t worthwhile = session_received_ >= session_limit_ ? 1 : session_window_.step();
   session_limit_due_ = wanted >= session_limit_ + worthwhile;
 }
 
@@ -239,8 +238,7 @@ DatagramReceiver* ModernSession::datagram_receiver(Now now, StreamId id, std::ui
     entry.datagram_in.reset();
   }
   if (!entry.datagram_in) {
-    entry.datagram_in =
-        std::make_unique<DatagramReceiver>(epoch, stream_window(), offset);
+    entry.datagram_in = std::make_unique<DatagramReceiver>(epoch, stream_window(), offset);
     entry.datagram_in->ref = events_.stream_opened(id, false);
   }
   *out = &entry;

@@ -299,6 +299,21 @@ std::uint64_t ModernSession::unacknowledged_bytes() const {
   return total;
 }
 
+std::vector<Unacknowledged> ModernSession::unacknowledged() const {
+  std::vector<Unacknowledged> out;
+  for (const auto& [id, entry] : streams_) {
+    Unacknowledged left{id, 0, 0};
+    const auto include = [&](const SendStream& stream) {
+      left.bytes += stream.unacknowledged_bytes();
+      left.events += stream.unacknowledged_events();
+    };
+    for (const auto& stream : entry.draining) include(*stream);
+    if (entry.current) include(*entry.current);
+    if (left.bytes != 0) out.push_back(left);
+  }
+  return out;
+}
+
 std::unique_ptr<Session> make_modern_session(Established established, const SessionConfig& config,
                                              const PathInfo& path, SessionEvents& events, Now now) {
   return std::make_unique<ModernSession>(std::move(established), config, path, events, now);

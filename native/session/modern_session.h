@@ -63,6 +63,7 @@ class ModernSession final : public Session {
   SessionStats stats() const override;
   std::size_t stream_count() const override { return streams_.size(); }
   std::uint64_t unacknowledged_bytes() const override;
+  std::vector<Unacknowledged> unacknowledged() const override;
 
  private:
   /// Everything under one application stream id, both directions.

@@ -183,7 +183,8 @@ class DatagramReceiver {
   /// The peer said that it is blocked: any progress is worth telling.
   std::optional<std::uint64_t> limit_when_blocked() const {
     const std::uint64_t wanted = wanted_limit();
-    return wanted > limit_ - window_.size() / 2 ? std::optional(std::max(wanted, limit_)) : std::nullopt;
+    return wanted > limit_ - window_.size() / 2 ? std::optional(std::max(wanted, limit_))
+                                                : std::nullopt;
   }
   void set_limit(std::uint64_t limit) {
     limit_ = std::max(limit_, limit);

@@ -81,6 +81,12 @@ class SendStream {
   void probe(const StreamRange& range);
 
   std::uint64_t unacknowledged_bytes() const { return end_ - una_; }
+  /// Events of the batches that are not acknowledged whole.
+  std::uint64_t unacknowledged_events() const {
+    std::uint64_t events = 0;
+    for (const CreditEntry& entry : credit_) events += entry.events;
+    return events;
+  }
   std::uint64_t sent_bytes() const { return next_; }
   std::uint64_t grants_received = 0;
   std::uint64_t grants_sent = 0;
@@ -101,6 +107,7 @@ class SendStream {
     std::uint64_t end = 0;
     std::uint64_t cost = 0;    ///< room in the session's queue
     std::uint64_t credit = 0;  ///< of the stream's window
+    std::uint32_t events = 0;
   };
   std::size_t next_frame_bytes() const;
   bool resolve(const StreamRange& range);

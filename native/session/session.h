@@ -64,6 +64,13 @@ enum class PacketVerdict {
   kProtocolViolation,  ///< authenticated and wrong: `closing()` is set
 };
 
+/// What a stream sent or queued and the peer has not acknowledged.
+struct Unacknowledged {
+  StreamId stream_id;
+  std::uint64_t bytes = 0;   ///< event frames
+  std::uint64_t events = 0;  ///< a batch counts whole until all of it is acknowledged
+};
+
 struct StreamStatsSnapshot {
   StreamId stream_id;
   std::uint64_t tx_seq = 0, rx_seq = 0;
@@ -172,6 +179,8 @@ class Session {
   virtual std::size_t stream_count() const = 0;
   /// Reliable bytes queued or in flight.
   virtual std::uint64_t unacknowledged_bytes() const = 0;
+  /// The same by stream, those with none left out.
+  virtual std::vector<Unacknowledged> unacknowledged() const { return {}; }
 };
 
 /// The token of our reset datagrams for a session.

@@ -386,7 +386,9 @@ void SimNode::credit_available(NodeId peer, StreamId stream, std::uint64_t epoch
   credit_events_.push_back({peer, stream, epoch});
 }
 
-void SimNode::shutdown_done(std::uint64_t unacknowledged_bytes) {
+void SimNode::shutdown_done(const std::vector<mesh::UnacknowledgedStream>& left) {
+  std::uint64_t unacknowledged_bytes = 0;
+  for (const auto& stream : left) unacknowledged_bytes += stream.bytes;
   note("shut down, unacknowledged: " + std::to_string(unacknowledged_bytes));
   expect(!shut_down_, "shutdown was reported twice");
   shut_down_ = unacknowledged_bytes;

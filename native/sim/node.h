@@ -146,7 +146,7 @@ class SimNode final : public mesh::NodeSink, public Port {
                ByteSpan second) override;
   void stream_finished(mesh::StreamRef ref, mesh::StreamEnd end) override;
   void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) override;
-  void shutdown_done(std::uint64_t unacknowledged_bytes) override;
+  void shutdown_done(const std::vector<mesh::UnacknowledgedStream>& left) override;
 
   void settle();
   void transmit();
