@@ -39,7 +39,7 @@ struct NodeConfig {
   std::uint32_t max_peers = 65'536;
   std::uint32_t max_streams_per_session = 4096;
   Duration stream_idle_timeout = std::chrono::seconds(300);
-  session::CongestionAlgorithm congestion = session::CongestionAlgorithm::kCubic;
+  session::CongestionAlgorithm congestion = session::CongestionAlgorithm::kBbr;
 };
 
 /// A peer as users see it.

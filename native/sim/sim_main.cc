@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/congestion_table.h"
 #include "sim/scenario.h"
 
 namespace {
@@ -22,13 +23,15 @@ constexpr const char* kUsage =
     "  --seed N          the first seed (default 1; alone: only this one)\n"
     "  --seeds N         how many seeds (default 200)\n"
     "  --trace           the timeline of every run\n"
-    "  --list            the scenarios and what they prove\n";
+    "  --list            the scenarios and what they prove\n"
+    "  --table           what the congestion controllers make of a set of bottlenecks (median of\n"
+    "                    --seeds runs, default 3)\n";
 
 struct Options {
   std::string_view scenario;
   std::uint64_t seed = 1;
   std::optional<std::uint64_t> seeds;
-  bool seed_given = false, trace = false, list = false, help = false;
+  bool seed_given = false, trace = false, list = false, help = false, table = false;
 };
 
 std::optional<std::uint64_t> number(std::string_view text) {
@@ -46,6 +49,8 @@ std::optional<Options> parse(int argc, char** argv) {
       options.trace = true;
     else if (name == "--list")
       options.list = true;
+    else if (name == "--table")
+      options.table = true;
     else if (name == "--help")
       options.help = true;
     else if (i + 1 == argc)
@@ -112,6 +117,11 @@ int main(int argc, char** argv) {
       std::printf("%-34.*s %.*s\n", static_cast<int>(scenario.name.size()), scenario.name.data(),
                   static_cast<int>(scenario.says.size()), scenario.says.data());
     }
+    return 0;
+  }
+  if (options->table) {
+    netmesh::sim::print_congestion_table(stdout,
+                                         std::max<std::uint64_t>(options->seeds.value_or(3), 1));
     return 0;
   }
   std::vector<Scenario> chosen;
