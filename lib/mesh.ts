@@ -36,6 +36,7 @@ export {
 } from './core/errors';
 export type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
 export type {
+  CongestionInfo,
   ConnectOptions,
   MeshNodeConfig,
   MeshNodeEvents,
@@ -200,6 +201,7 @@ export class MeshNode {
       connectedAt: new Date(toMillis(peer.connectedAtNs)),
       lastActivityMs: toMillis(peer.lastActivityNs),
       streams: peer.streams,
+      congestion: peer.congestion,
     }));
   }
 

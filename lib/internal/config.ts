@@ -74,6 +74,9 @@ function nativeOptions(config: RawConfig): NativeNodeOptions {
     aead: optional(config.aead, (raw) =>
       validate.oneOf(raw, 'aead', ['auto', 'aes-256-gcm', 'chacha20-poly1305']),
     ),
+    congestion: optional(config.congestion, (raw) =>
+      validate.oneOf(raw, 'congestion', ['bbr', 'cubic']),
+    ),
     maxMessageBytes: int('maxMessageBytes', 1, MAX_MESSAGE_BYTES),
     streamReceiveWindow: int('streamReceiveWindowBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),
     sessionReceiveWindow: int('sessionReceiveWindowBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),

@@ -101,7 +101,23 @@ TcpFlow& Dumbbell::add_tcp() {
   const Endpoint from = address_of(next_address_++);
   const Endpoint to = address_of(next_address_++);
   link(from, to);
-  tcp_.push_back({std::make_unique<TcpFlow>(world_.network, from, to), false});
+  tcp_.push_back({std::make_shared<TcpFlow>(world_.network, from, to), false});
+  std::string name = "TCP CUBIC ";
+  name += std::to_string(tcp_.size());
+  world_.add_sampler(
+      [weak = std::weak_ptr<TcpFlow>(tcp_.back().flow), name](std::vector<PathSample>& samples) {
+        const auto flow = weak.lock();
+        if (!flow) return;
+        PathSample sample;
+        sample.path = name;
+        sample.phase = "tcp";
+        sample.window = flow->window();
+        sample.in_flight = flow->in_flight();
+        sample.delivered = flow->received_bytes();
+        sample.lost = flow->segments_repeated();
+        sample.rtt = flow->smoothed_rtt();
+        samples.push_back(std::move(sample));
+      });
   return *tcp_.back().flow;
 }
 

@@ -80,7 +80,7 @@ class Dumbbell {
     bool started = false;
   };
   struct TcpPair {
-    std::unique_ptr<TcpFlow> flow;
+    std::shared_ptr<TcpFlow> flow;
     bool started = false;
   };
   void link(const Endpoint& from, const Endpoint& to);

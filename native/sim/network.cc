@@ -6,13 +6,6 @@
 
 namespace netmesh::sim {
 
-void Trace::line(Duration elapsed, const std::string& who, const std::string& what) {
-  if (out_ == nullptr) return;
-  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count();
-  std::fprintf(out_, "%10.3f ms  %-10s %s\n", static_cast<double>(micros) / 1000, who.c_str(),
-               what.c_str());
-}
-
 SimNetwork::SimNetwork(std::uint64_t seed, Trace* trace) : random_(seed), trace_(trace) {}
 
 Now SimNetwork::now() const { return {now_, kBeginUnix + (now_ - kBegin).count()}; }
