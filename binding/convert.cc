@@ -205,6 +205,7 @@ runtime::NodeOptions to_node_options(const Napi::Value& value) {
   take_option(source, "handshakeRetries", options.handshake_retries, to_u32);
   take_option(source, "allowLegacyPeers", options.allow_legacy_peers, to_bool);
   take_option(source, "aead", options.aead, to_text);
+  take_option(source, "congestion", options.congestion, to_text);
   take_option(source, "streamReceiveWindow", options.stream_receive_window, to_size);
   take_option(source, "sessionReceiveWindow", options.session_receive_window, to_size);
   take_option(source, "maxStreamReceiveWindow", options.max_stream_receive_window, to_size);
@@ -262,6 +263,25 @@ Napi::Value from_bytes(Napi::Env env, ByteSpan bytes) {
   return Napi::Buffer<std::byte>::Copy(env, bytes.data(), bytes.size());
 }
 
+Napi::Value from_congestion(Napi::Env env, const std::optional<runtime::CongestionInfo>& info) {
+  if (!info) return env.Null();
+  const auto number = [](auto value) { return std::optional<double>(static_cast<double>(value)); };
+  Napi::Object out = Napi::Object::New(env);
+  set(out, "algorithm", info->algorithm);
+  set(out, "phase", info->phase);
+  set(out, "windowBytes", number(info->window_bytes));
+  set(out, "bytesInFlight", number(info->bytes_in_flight));
+  set(out, "pacingBytesPerSecond", info->pacing_rate);
+  set(out, "bandwidthBytesPerSecond", info->bandwidth);
+  set(out, "ambientLoss", number(info->ambient_loss));
+  set(out, "spuriousLosses", info->spurious_losses);
+  set(out, "congestionEvents", info->events);
+  set(out, "undoneEvents", info->undone_events);
+  set(out, "persistentCongestions", info->persistent_congestions);
+  set(out, "probeTimeouts", info->probe_timeouts);
+  return out;
+}
+
 Napi::Object from_peer_info(Napi::Env env, const runtime::PeerInfo& peer) {
   Napi::Object out = Napi::Object::New(env);
   set(out, "nodeId", peer.node_id);
@@ -282,6 +302,7 @@ Napi::Object from_peer_info(Napi::Env env, const runtime::PeerInfo& peer) {
   set(out, "connectedAtNs", peer.connected_at_ns);
   set(out, "lastActivityNs", peer.last_activity_ns);
   set(out, "streams", peer.streams);
+  out.Set("congestion", from_congestion(env, peer.congestion));
   return out;
 }
 

@@ -37,6 +37,7 @@ export {
 } from './core/errors';
 export type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
 export type {
+  CongestionInfo,
   ConnectOptions,
   MeshNodeConfig,
   MeshNodeEvents,
@@ -205,6 +206,7 @@ export class MeshNode {
       connectedAt: new Date(toMillis(peer.connectedAtNs)),
       lastActivityMs: toMillis(peer.lastActivityNs),
       streams: peer.streams,
+      congestion: peer.congestion,
     }));
   }
 

@@ -127,6 +127,12 @@ export interface MeshNodeConfig {
   legacyPeers?: 'allow' | 'deny';
   /** Cipher of the sessions. Default: `'auto'`, the fastest that both ends have. */
   aead?: 'auto' | 'aes-256-gcm' | 'chacha20-poly1305';
+  /**
+   * Congestion control of the sessions, of what this node sends: `'bbr'` models the bottleneck and
+   * keeps its queue short, `'cubic'` fills the queue until packets are lost, as most TCP does.
+   * Default: `'bbr'`.
+   */
+  congestion?: 'bbr' | 'cubic';
   /** Largest message that this node takes. Default: 16 MiB. */
   maxMessageBytes?: number;
   /**
@@ -167,6 +173,31 @@ export interface MeshOptions extends MeshNodeConfig {
 /** How a session is protected: with every extension of netmesh, or as the base protocol does. */
 export type PeerSecurity = 'modern' | 'legacy';
 
+/** How a session treats the path to its peer, for this node's direction. */
+export interface CongestionInfo {
+  algorithm: 'bbr' | 'cubic';
+  /** What the algorithm is doing now, such as `'startup'` or `'avoidance'`; for people. */
+  phase: string;
+  /** Bytes that may be in flight, and those that are. */
+  windowBytes: number;
+  bytesInFlight: number;
+  /** Speed at which packets leave; null while the path is so short that they are not paced. */
+  pacingBytesPerSecond: number | null;
+  /** The bottleneck's speed as BBR estimates it; null before that, and under CUBIC. */
+  bandwidthBytesPerSecond: number | null;
+  /** Share of packets, 0 to 1, that the path loses whatever the speed; 0 under CUBIC. */
+  ambientLoss: number;
+  /** Packets that were declared lost and arrived after all. */
+  spuriousLosses: bigint;
+  /** Times that loss made the session slow down, and those that were taken back as spurious. */
+  congestionEvents: bigint;
+  undoneEvents: bigint;
+  /** Times that nothing had got through for so long that the path counted as new. */
+  persistentCongestions: bigint;
+  /** Times that an acknowledgement was so late that the session asked again. */
+  probeTimeouts: bigint;
+}
+
 /** A peer as `MeshNode.peers` reports it. */
 export interface PeerInfo {
   nodeId: bigint;
@@ -197,6 +228,8 @@ export interface PeerInfo {
   lastActivityMs: number;
   /** Streams of the session. */
   streams: number;
+  /** Null on legacy sessions, which have no congestion control. */
+  congestion: CongestionInfo | null;
 }
 
 /** Counters of a node by name, all monotonic: datagrams and bytes, and what was dropped, by cause. */

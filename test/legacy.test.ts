@@ -316,6 +316,7 @@ describe.each(Object.keys(WAYS))('%s', (way) => {
         entityId: null,
         alive: true,
         rttMs: null,
+        congestion: null,
       }),
     ]);
 

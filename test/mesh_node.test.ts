@@ -332,6 +332,27 @@ describe('peers', () => {
     expect(b.peers()[0]!.entityId).toEqual(a.entityId());
   });
 
+  test.each([
+    [undefined, 'bbr'],
+    ['bbr', 'bbr'],
+    ['cubic', 'cubic'],
+  ] as const)('control congestion by %s', async (congestion, algorithm) => {
+    const [a, b] = await connectedPair({ congestion });
+    const stream = a.openStream(b.nodeId(), { streamId: 1n, reliability: 'reliable' });
+    const received = take(b.messages(), 200);
+    for (let i = 0; i < 200; i++) await a.sendWithRetry(stream, [Buffer.alloc(4000)]);
+    await received;
+    await until(() => a.peers()[0]!.congestion!.bytesInFlight === 0, 'the last acknowledgement');
+    const { congestion: info } = a.peers()[0]!;
+    expect(info).toMatchObject({ algorithm, bytesInFlight: 0, persistentCongestions: 0n });
+    expect(info!.windowBytes).toBeGreaterThan(0);
+    expect(info!.phase).toMatch(/^[a-z-]+$/);
+    expect(info!.ambientLoss).toBeGreaterThanOrEqual(0);
+    expect(typeof info!.spuriousLosses).toBe('bigint');
+    if (algorithm === 'bbr') expect(info!.bandwidthBytesPerSecond).toBeGreaterThan(0);
+    else expect(info!.bandwidthBytesPerSecond).toBeNull();
+  });
+
   test.each(['aes-256-gcm', 'chacha20-poly1305'] as const)(
     'encrypt with %s when one side insists on it',
     async (aead) => {

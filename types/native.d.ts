@@ -15,6 +15,7 @@ export interface NativeNodeOptions {
   handshakeRetries?: number;
   allowLegacyPeers?: boolean;
   aead?: 'auto' | 'aes-256-gcm' | 'chacha20-poly1305';
+  congestion?: 'bbr' | 'cubic';
   streamReceiveWindow?: number;
   sessionReceiveWindow?: number;
   /** How far receive windows may grow by themselves. */
@@ -30,6 +31,21 @@ export interface NativeNodeOptions {
   maxPeers?: number;
   socketBufferBytes?: number;
   offload?: boolean;
+}
+
+export interface NativeCongestionInfo {
+  algorithm: 'bbr' | 'cubic';
+  phase: string;
+  windowBytes: number;
+  bytesInFlight: number;
+  pacingBytesPerSecond: number | null;
+  bandwidthBytesPerSecond: number | null;
+  ambientLoss: number;
+  spuriousLosses: bigint;
+  congestionEvents: bigint;
+  undoneEvents: bigint;
+  persistentCongestions: bigint;
+  probeTimeouts: bigint;
 }
 
 export interface NativePeerInfo {
@@ -51,6 +67,7 @@ export interface NativePeerInfo {
   connectedAtNs: bigint;
   lastActivityNs: bigint;
   streams: number;
+  congestion: NativeCongestionInfo | null;
 }
 
 export interface NativeStreamStats {

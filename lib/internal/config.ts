@@ -97,6 +97,9 @@ function nativeOptions(config: RawConfig): NativeNodeOptions {
     maxDatagramBytes: int('maxDatagramBytes', MIN_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES),
     rekeyIntervalMs: period('rekeyIntervalMs'),
     keyUpdatePackets: int('keyUpdatePackets', 1, MAX_PACKETS_PER_KEY),
+    congestion: optional(config.congestion, (raw) =>
+      validate.oneOf(raw, 'congestion', ['bbr', 'cubic']),
+    ),
     maxMessageBytes: int('maxMessageBytes', 1, MAX_MESSAGE_BYTES),
     streamReceiveWindow: int('streamReceiveWindowBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),
     sessionReceiveWindow: int('sessionReceiveWindowBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),

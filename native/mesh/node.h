@@ -43,12 +43,12 @@ struct NodeConfig {
   std::uint32_t max_peers = 65'536;
   std::uint32_t max_streams_per_session = 4096;
   Duration stream_idle_timeout = std::chrono::seconds(300);
-  session::CongestionAlgorithm congestion = session::CongestionAlgorithm::kCubic;
   std::uint16_t max_datagram_bytes = 16'384;  ///< beyond the loopback, where it is larger anyway
   Duration rekey_interval = std::chrono::hours(1);
   std::uint64_t key_update_packets = 0;  ///< 0: a half of what the AEAD allows
   /// Handshakes per second from addresses not proven by a cookie; above it cookies are asked for.
   std::uint32_t unproven_handshakes_per_second = HandshakeLimiter::kUnprovenPerSecond;
+  session::CongestionAlgorithm congestion = session::CongestionAlgorithm::kBbr;
 };
 
 /// A peer as users see it.

@@ -160,7 +160,9 @@ TEST_F(InboxTest, failures_and_results_of_requests_are_told_apart) {
   EXPECT_EQ(events[1].error->message, "no");
   EXPECT_EQ(events[2].text, "1.2.3.4:5");
   EXPECT_EQ(events[3].error->kind, ErrorKind::kFatal);
-  EXPECT_EQ(events[4].count, 77u);
+  ASSERT_EQ(events[4].unacknowledged.size(), 1u);
+  EXPECT_EQ(events[4].unacknowledged[0].bytes, 77u);
+  EXPECT_EQ(events[4].unacknowledged[0].events, 2u);
 }
 
 }  // namespace

@@ -39,6 +39,23 @@ double to_milliseconds(Duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
 
+CongestionInfo to_congestion_info(const session::CongestionStats& stats) {
+  CongestionInfo out;
+  out.algorithm = session::name_of(stats.algorithm);
+  out.phase = stats.phase;
+  out.window_bytes = stats.window;
+  out.bytes_in_flight = stats.in_flight;
+  if (stats.pacing_rate != 0) out.pacing_rate = static_cast<double>(stats.pacing_rate);
+  if (stats.bandwidth != 0) out.bandwidth = static_cast<double>(stats.bandwidth);
+  out.ambient_loss = stats.ambient_loss;
+  out.spurious_losses = stats.spurious_losses;
+  out.events = stats.events;
+  out.undone_events = stats.undone_events;
+  out.persistent_congestions = stats.persistent_congestions;
+  out.probe_timeouts = stats.probe_timeouts;
+  return out;
+}
+
 PeerInfo to_peer_info(const mesh::PeerInfo& peer) {
   PeerInfo out;
   out.node_id = peer.node_id.value;
@@ -59,6 +76,7 @@ PeerInfo to_peer_info(const mesh::PeerInfo& peer) {
   out.connected_at_ns = peer.connected_at_ns;
   out.last_activity_ns = peer.last_activity_ns;
   out.streams = peer.streams;
+  if (peer.congestion) out.congestion = to_congestion_info(*peer.congestion);
   return out;
 }
 

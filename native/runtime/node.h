@@ -26,7 +26,8 @@ struct NodeOptions {
   double handshake_timeout_ms = 5000;
   std::uint32_t handshake_retries = 3;
   bool allow_legacy_peers = true;
-  std::string aead = "auto";  ///< "auto" | "aes-256-gcm" | "chacha20-poly1305"
+  std::string aead = "auto";       ///< "auto" | "aes-256-gcm" | "chacha20-poly1305"
+  std::string congestion = "bbr";  ///< "bbr" | "cubic"
   std::uint64_t stream_receive_window = 4u << 20;
   std::uint64_t session_receive_window = 16u << 20;
   std::uint32_t max_message_bytes = 16u << 20;
@@ -42,6 +43,17 @@ struct NodeOptions {
   bool offload = true;                           ///< GSO/GRO where the kernel has it
 };
 
+/// How a modern session treats its path.
+struct CongestionInfo {
+  std::string algorithm, phase;
+  std::uint64_t window_bytes = 0, bytes_in_flight = 0;
+  std::optional<double> pacing_rate;  ///< bytes per second; none: not paced
+  std::optional<double> bandwidth;    ///< bytes per second, as estimated
+  double ambient_loss = 0;
+  std::uint64_t spurious_losses = 0, events = 0, undone_events = 0;
+  std::uint64_t persistent_congestions = 0, probe_timeouts = 0;
+};
+
 struct PeerInfo {
   std::uint64_t node_id = 0;
   std::string address;
@@ -55,6 +67,7 @@ struct PeerInfo {
   std::uint64_t packets_lost = 0, bytes_retransmitted = 0;
   std::int64_t connected_at_ns = 0, last_activity_ns = 0;
   std::uint32_t streams = 0;
+  std::optional<CongestionInfo> congestion;  ///< none on legacy sessions
 };
 
 struct StreamStats {
@@ -195,7 +208,7 @@ class Node {
   Expected<std::unique_ptr<Stream>> open_stream(std::uint64_t peer, std::uint64_t stream_id,
                                                 bool reliable, std::uint32_t window_bytes,
                                                 std::uint32_t fairness_weight,
-                                                std::uint32_t priority);
+                                                std::uint32_t priority = 2);
   void close_stream(std::uint64_t peer, std::uint64_t stream_id);
   Expected<void> send_to_address(std::string_view address, const EventView* events,
                                  std::size_t count);

@@ -62,6 +62,11 @@ Expected<std::uint8_t> check_aead(const std::string& name) {
                  "\"; expected \"auto\", \"aes-256-gcm\" or \"chacha20-poly1305\"");
 }
 
+Expected<session::CongestionAlgorithm> check_congestion(const std::string& name) {
+  if (const auto algorithm = session::congestion_algorithm_of(name)) return *algorithm;
+  return invalid("unknown congestion \"" + name + "\"; expected \"bbr\" or \"cubic\"");
+}
+
 }  // namespace
 
 Expected<Duration> to_duration(const char* name, double milliseconds, Duration least) {
@@ -122,6 +127,9 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
   const auto aeads = check_aead(options.aead);
   if (!aeads) return tl::unexpected<Error>(aeads.error());
   machine.aeads = *aeads;
+  const auto congestion = check_congestion(options.congestion);
+  if (!congestion) return tl::unexpected<Error>(congestion.error());
+  machine.congestion = *congestion;
 
   const struct {
     const char* name;

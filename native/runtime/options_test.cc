@@ -101,6 +101,17 @@ TEST(Options, sizes_out_of_range_are_refused) {
   EXPECT_EQ(error_of(options), "maxPeers must be in [1, 16777216]; got 0");
 }
 
+TEST(Options, congestion_controllers_are_named_as_documented) {
+  NodeOptions options = valid_options();
+  EXPECT_EQ(check_options(options)->machine.congestion, session::CongestionAlgorithm::kBbr);
+  options = valid_options();
+  options.congestion = "cubic";
+  EXPECT_EQ(check_options(options)->machine.congestion, session::CongestionAlgorithm::kCubic);
+  options = valid_options();
+  options.congestion = "reno";
+  EXPECT_EQ(error_of(options), "unknown congestion \"reno\"; expected \"bbr\" or \"cubic\"");
+}
+
 TEST(Options, aeads_are_named_as_documented) {
   NodeOptions options = valid_options();
   options.aead = "chacha20-poly1305";

@@ -32,8 +32,8 @@ bool ModernSession::wants_transmit() const {
 std::size_t ModernSession::poll_transmit(Now now, MutableByteSpan out) {
   if (closing_ && closes_left_ == 0) return 0;
   if (keys_.sealed() >= update_after_ || turn_due_) update_keys();
-  MutableByteSpan payload = out.subspan(wire::kModernHeaderBytes, payload_budget());
-  ByteWriter writer(payload);
+  // A byte stays free for ACK_NOW: full packets are those after which a sender stalls.
+  ByteWriter writer(out.subspan(wire::kModernHeaderBytes, payload_budget() - 1));
   if (closing_) {
     --closes_left_;
     wire::write_close(writer, {closing_->code, as_byte_span(closing_->reason)});
@@ -60,10 +60,16 @@ std::size_t ModernSession::poll_transmit(Now now, MutableByteSpan out) {
     recovery_.discard_frames();
     return 0;
   }
-  if (ack_eliciting && (ack_now_ || recovery_.nearly_full(datagram_bytes_)))
-    wire::write_ack_now(writer);
+  std::size_t payload = writer.size();
+  if (ack_eliciting && (ack_now_ || recovery_.nearly_full(datagram_bytes_))) {
+    ByteWriter last(out.subspan(wire::kModernHeaderBytes + payload, 1));
+    wire::write_ack_now(last);
+    ++payload;
+  } else if (payload + 1 == payload_budget()) {
+    out[wire::kModernHeaderBytes + payload++] = std::byte{0};  // PADDING: equal sizes make runs
+  }
   ack_now_ = false;
-  const std::size_t size = seal(now, out, writer.size(), ack_eliciting, carries_ack);
+  const std::size_t size = seal(now, out, payload, ack_eliciting, carries_ack);
   // Only who fills packets has use for larger ones.
   if (size + kMinStreamBytes >= datagram_bytes_ && mtu_probe_bytes_ == 0)
     mtu_probe_bytes_ = mtu_.probe_due(now.monotonic).value_or(0);
@@ -258,7 +264,7 @@ bool ModernSession::write_datagrams(ByteWriter& out, SendStream& stream) {
   const auto take = stream.take_frames(out.remaining() - head_bytes);
   if (!take) return false;
   if (take->oversized != 0) {
-    if (take->oversized + head_bytes <= payload_budget())
+    if (take->oversized + head_bytes <= payload_budget() - 1)
       return false;  // fits the next, empty packet
     const StreamRange range = stream.take_oversized(take->oversized);
     fragment_ = FragmentCursor{stream.id(),  stream.epoch(), stream.next_sequence(),

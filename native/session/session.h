@@ -33,7 +33,7 @@ struct SessionConfig {
   std::uint64_t max_queued_bytes = 64u << 20;
   std::uint32_t max_streams = 4096;
   Duration stream_idle_timeout = std::chrono::seconds(300);
-  CongestionAlgorithm congestion = CongestionAlgorithm::kCubic;
+  CongestionAlgorithm congestion = CongestionAlgorithm::kBbr;
   /// Fresh for every session and unpredictable to the peer: decides which packet numbers are left
   /// out. 0: none.
   std::uint64_t seed = 0;

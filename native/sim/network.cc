@@ -6,13 +6,6 @@
 
 namespace netmesh::sim {
 
-void Trace::line(Duration elapsed, const std::string& who, const std::string& what) {
-  if (out_ == nullptr) return;
-  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count();
-  std::fprintf(out_, "%10.3f ms  %-10s %s\n", static_cast<double>(micros) / 1000, who.c_str(),
-               what.c_str());
-}
-
 SimNetwork::SimNetwork(std::uint64_t seed, Trace* trace) : random_(seed), trace_(trace) {}
 
 Now SimNetwork::now() const { return {now_, kBeginUnix + (now_ - kBegin).count()}; }
@@ -69,6 +62,15 @@ void SimNetwork::set_links(const Endpoint& a, const Endpoint& b, const LinkConfi
   set_link(b, a, config);
 }
 
+std::size_t SimNetwork::add_line(const LineConfig& config) {
+  lines_.push_back({config, {}, {}});
+  return lines_.size() - 1;
+}
+
+Duration SimNetwork::queue_delay(std::size_t line) const {
+  return std::max(lines_[line].free - now_, Duration::zero());
+}
+
 void SimNetwork::set_partitioned(const Endpoint& a, const Endpoint& b, bool partitioned) {
   for (const Direction& direction : {Direction{a, b}, Direction{b, a}}) {
     if (partitioned) {
@@ -109,18 +111,13 @@ void SimNetwork::send(const Endpoint& from, const Endpoint& to, ByteSpan datagra
     fate = "too large";
   } else if (now_ < state.burst_ends || random_.chance(link.loss)) {
     fate = "lost";
-  } else if (link.bytes_per_second != 0) {
-    const auto line_time = [&](std::size_t bytes) {
-      return Duration(bytes * 1'000'000'000 / link.bytes_per_second);
-    };
-    const TimePoint start = std::max(now_, state.line_free);
-    if (start - now_ > line_time(link.queue_bytes)) {
-      ++stats_.overflowed;
+  } else if (link.line || link.bytes_per_second != 0) {
+    if (!link.line) state.own.config = {link.bytes_per_second, link.queue_bytes};
+    const auto leaves = queue(link.line ? lines_[*link.line] : state.own, datagram.size());
+    if (leaves)
+      delay += *leaves - now_;
+    else
       fate = "no room in the queue";
-    } else {
-      state.line_free = start + line_time(datagram.size());
-      delay += state.line_free - now_;
-    }
   }
   if (fate != nullptr) {
     ++stats_.lost;
@@ -140,6 +137,24 @@ void SimNetwork::send(const Endpoint& from, const Endpoint& to, ByteSpan datagra
     deliver_after(delay + random_.duration(Duration::zero(), link.jitter), from, to,
                   std::move(bytes));
   }
+}
+
+std::optional<TimePoint> SimNetwork::queue(Line& line, std::size_t bytes) {
+  const auto time_of = [&](std::uint64_t count) {
+    return Duration(count * 1'000'000'000 / line.config.bytes_per_second);
+  };
+  const TimePoint start = std::max(now_, line.free);
+  if (start - now_ > time_of(line.config.queue_bytes)) {
+    ++stats_.overflowed;
+    ++line.stats.overflowed;
+    return std::nullopt;
+  }
+  ++line.stats.datagrams;
+  line.stats.bytes += bytes;
+  line.stats.queue_delay_sum += start - now_;
+  line.stats.queue_delay_max = std::max(line.stats.queue_delay_max, start - now_);
+  line.free = start + time_of(bytes);
+  return line.free;
 }
 
 void SimNetwork::inject(const Endpoint& from, const Endpoint& to, ByteSpan datagram,

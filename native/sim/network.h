@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -35,6 +36,20 @@ struct LinkConfig {
   std::uint64_t queue_bytes = 64 * 1024;
   /// Larger datagrams are lost; 0: none is.
   std::size_t mtu = 0;
+  /// A line shared with other links (see `add_line`), instead of `bytes_per_second`.
+  std::optional<std::size_t> line;
+};
+
+/// A bottleneck: a drop-tail queue in front of a line.
+struct LineConfig {
+  std::uint64_t bytes_per_second = 0;
+  std::uint64_t queue_bytes = 0;
+};
+
+/// What a line has carried.
+struct LineStats {
+  std::uint64_t datagrams = 0, bytes = 0, overflowed = 0;
+  Duration queue_delay_sum{}, queue_delay_max{};
 };
 
 /// Something with an address: a node, or a test that plays one.
@@ -75,6 +90,12 @@ class SimNetwork {
   void set_default_link(const LinkConfig& config) { default_link_ = config; }
   void set_link(const Endpoint& from, const Endpoint& to, const LinkConfig& config);
   void set_links(const Endpoint& a, const Endpoint& b, const LinkConfig& config);
+  /// A line that several links may share; its number is for `LinkConfig::line`.
+  std::size_t add_line(const LineConfig& config);
+  const LineStats& line_stats(std::size_t line) const { return lines_[line].stats; }
+  void reset_line_stats(std::size_t line) { lines_[line].stats = {}; }
+  /// How long a datagram would wait in front of the line now.
+  Duration queue_delay(std::size_t line) const;
   /// Nothing passes between the two, in either direction.
   void set_partitioned(const Endpoint& a, const Endpoint& b, bool partitioned);
   /// Datagrams that come from `from` seem to come from `seen` (a translating router, a moved
@@ -110,11 +131,18 @@ class SimNetwork {
     }
   };
   using Direction = std::pair<Endpoint, Endpoint>;
+  struct Line {
+    LineConfig config;
+    TimePoint free{};
+    LineStats stats;
+  };
   struct LinkState {
     TimePoint burst_ends{};
-    TimePoint line_free{};
+    Line own;
   };
 
+  /// When a datagram that joins the queue now has left the line; nothing when it overflows.
+  std::optional<TimePoint> queue(Line& line, std::size_t bytes);
   void deliver_after(Duration delay, const Endpoint& from, const Endpoint& to, Bytes datagram);
   void damage(Bytes& datagram);
 
@@ -127,6 +155,7 @@ class SimNetwork {
   LinkConfig default_link_;
   std::map<Direction, LinkConfig> links_;
   std::map<Direction, LinkState> states_;
+  std::vector<Line> lines_;
   std::set<Direction> partitions_;
   std::unordered_map<Endpoint, Endpoint> seen_as_, reached_as_;
   Tap tap_;

@@ -18,6 +18,8 @@ struct Scenario {
   std::string_view says;  ///< the property, as a sentence
   /// Draws its choices from `random` and reports to `world`.
   void (*run)(World& world, SimRandom& random);
+  /// Most seeds that a test takes; 0: as many as there are. For long runs.
+  std::uint64_t test_seeds = 0;
 };
 
 /// All of them, by topic.
@@ -44,5 +46,6 @@ std::span<const Scenario> handshake_scenarios();
 std::span<const Scenario> hostile_scenarios();
 std::span<const Scenario> life_scenarios();
 std::span<const Scenario> legacy_scenarios();
+std::span<const Scenario> congestion_scenarios();
 
 }  // namespace netmesh::sim

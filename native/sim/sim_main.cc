@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/congestion_table.h"
+#include "sim/plot.h"
 #include "sim/scenario.h"
 
 namespace {
@@ -21,14 +23,17 @@ constexpr const char* kUsage =
     "  --scenario NAME   only this one, or all whose name begins so (default: all)\n"
     "  --seed N          the first seed (default 1; alone: only this one)\n"
     "  --seeds N         how many seeds (default 200)\n"
-    "  --trace           the timeline of every run\n"
-    "  --list            the scenarios and what they prove\n";
+    "  --trace           the timeline of every run: packets, losses, window, round trip, pacing\n"
+    "  --plot FILE       an SVG of window, in flight, delivery and round trip over time (one run)\n"
+    "  --list            the scenarios and what they prove\n"
+    "  --table           what the congestion controllers make of a set of bottlenecks (median of\n"
+    "                    --seeds runs, default 3)\n";
 
 struct Options {
-  std::string_view scenario;
+  std::string_view scenario, plot;
   std::uint64_t seed = 1;
   std::optional<std::uint64_t> seeds;
-  bool seed_given = false, trace = false, list = false, help = false;
+  bool seed_given = false, trace = false, list = false, help = false, table = false;
 };
 
 std::optional<std::uint64_t> number(std::string_view text) {
@@ -46,10 +51,14 @@ std::optional<Options> parse(int argc, char** argv) {
       options.trace = true;
     else if (name == "--list")
       options.list = true;
+    else if (name == "--table")
+      options.table = true;
     else if (name == "--help")
       options.help = true;
     else if (i + 1 == argc)
       return std::nullopt;
+    else if (name == "--plot")
+      options.plot = argv[++i];
     else if (name == "--scenario")
       options.scenario = argv[++i];
     else if (name == "--seed" || name == "--seeds") {
@@ -70,7 +79,7 @@ std::optional<Options> parse(int argc, char** argv) {
 
 /// Whether every seed passed.
 bool run(const Scenario& scenario, const Options& options, std::uint64_t seeds) {
-  netmesh::sim::Trace trace = options.trace ? netmesh::sim::Trace(stdout) : netmesh::sim::Trace();
+  netmesh::sim::Trace trace(options.trace ? stdout : nullptr, !options.plot.empty());
   const auto started = std::chrono::steady_clock::now();
   std::uint64_t failed = 0, datagrams = 0;
   netmesh::Duration virtual_time{};
@@ -96,6 +105,15 @@ bool run(const Scenario& scenario, const Options& options, std::uint64_t seeds) 
               std::chrono::duration<double>(virtual_time).count(),
               static_cast<unsigned long long>(datagrams), took.count());
   std::fflush(stdout);
+  if (!options.plot.empty()) {
+    const std::string title = std::string(scenario.name) + ", seed " + std::to_string(options.seed);
+    const std::string file(options.plot);
+    if (!netmesh::sim::write_plot(file, title, trace.samples())) {
+      std::fprintf(stderr, "cannot write %s\n", file.c_str());
+      return false;
+    }
+    std::printf("plot: %s\n", file.c_str());
+  }
   return failed == 0;
 }
 
@@ -114,6 +132,11 @@ int main(int argc, char** argv) {
     }
     return 0;
   }
+  if (options->table) {
+    netmesh::sim::print_congestion_table(stdout,
+                                         std::max<std::uint64_t>(options->seeds.value_or(3), 1));
+    return 0;
+  }
   std::vector<Scenario> chosen;
   if (const Scenario* exact = netmesh::sim::find_scenario(options->scenario)) {
     chosen.push_back(*exact);
@@ -128,6 +151,10 @@ int main(int argc, char** argv) {
   }
   constexpr std::uint64_t kDefaultSeeds = 200;
   const std::uint64_t seeds = options->seeds.value_or(options->seed_given ? 1 : kDefaultSeeds);
+  if (!options->plot.empty() && (chosen.size() != 1 || seeds != 1)) {
+    std::fprintf(stderr, "--plot takes one run: --scenario NAME --seed N\n");
+    return 2;
+  }
   bool passed = true;
   for (const Scenario& scenario : chosen) passed &= run(scenario, *options, seeds);
   return passed ? 0 : 1;

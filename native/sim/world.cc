@@ -32,7 +32,10 @@ mesh::NodeConfig config_of(std::uint64_t number) {
   return config;
 }
 
-World::World(std::uint64_t seed, Trace* trace) : network(seed, trace) { crypto::initialize(); }
+World::World(std::uint64_t seed, Trace* trace) : network(seed, trace) {
+  crypto::initialize();
+  if (trace != nullptr && trace->sampling()) sample_paths();
+}
 World::~World() = default;
 
 SimNode& World::add(std::string name, const Endpoint& address, mesh::NodeConfig config) {
@@ -50,6 +53,34 @@ SimNode& World::add(std::uint32_t number) {
 
 void World::kill(SimNode& node) {
   std::erase_if(nodes_, [&](const auto& owned) { return owned.get() == &node; });
+}
+
+void World::sample_paths() {
+  std::vector<PathSample> samples;
+  for (const auto& node : nodes_) {
+    for (const mesh::PeerInfo& peer : node->machine().peers()) {
+      if (!peer.congestion) continue;
+      const auto other = std::find_if(nodes_.begin(), nodes_.end(), [&](const auto& candidate) {
+        return candidate->id() == peer.node_id;
+      });
+      PathSample sample;
+      sample.path = node->name() + " -> " + (other == nodes_.end() ? "?" : (*other)->name());
+      sample.phase = peer.congestion->phase;
+      sample.window = peer.congestion->window;
+      sample.in_flight = peer.congestion->in_flight;
+      sample.delivered = peer.congestion->delivered;
+      sample.lost = peer.packets_lost;
+      sample.pacing_rate = peer.congestion->pacing_rate;
+      sample.rtt = peer.rtt.value_or(Duration::zero());
+      samples.push_back(std::move(sample));
+    }
+  }
+  for (const Sampler& sampler : samplers_) sampler(samples);
+  for (PathSample& sample : samples) {
+    sample.at = network.elapsed();
+    network.trace()->sample(std::move(sample));
+  }
+  network.after(Trace::kSampleInterval, [this] { sample_paths(); });
 }
 
 bool World::expect(bool ok, std::string_view what) {

@@ -1,6 +1,7 @@
 #pragma once
 // A simulated world: a network, the nodes in it, and what went wrong.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,6 +39,10 @@ class World {
   /// The node is gone without a goodbye, like a process that was killed.
   void kill(SimNode& node);
 
+  /// Adds to what is sampled for timelines and plots, besides the sessions of all nodes.
+  using Sampler = std::function<void(std::vector<PathSample>&)>;
+  void add_sampler(Sampler sampler) { samplers_.push_back(std::move(sampler)); }
+
   /// Notes a failure unless `ok`; returns `ok`.
   bool expect(bool ok, std::string_view what);
   void fail(std::string what);
@@ -49,9 +54,12 @@ class World {
 
  private:
   friend class SimNode;
+  void sample_paths();
+
   mesh::TransmitBatch batch_;  ///< lent to the node that transmits
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<std::string> failures_;
+  std::vector<Sampler> samplers_;
 };
 
 }  // namespace netmesh::sim

@@ -269,8 +269,8 @@ TEST(Frames, FragmentsStayInsideTheirWhole) {
 }
 
 TEST(Frames, EveryUnknownTypeFails) {
-  const std::array<unsigned, 11> known{0x00, 0x01, 0x02, 0x03, 0x04, 0x10,
-                                       0x11, 0x12, 0x13, 0x14, 0x15};
+  const std::array<unsigned, 16> known{0x00, 0x01, 0x02, 0x03, 0x04, 0x10, 0x11, 0x12,
+                                       0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1A};
   for (unsigned type = 0; type < 256; ++type) {
     if (std::find(known.begin(), known.end(), type) != known.end()) continue;
     Bytes plaintext(64);

@@ -1,0 +1,546 @@
+#include "session/bbr.h"
+
+#include <algorithm>
+
+namespace netmesh::session {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Draft §2: constants, with its values.
+constexpr double kStartupPacingGain = 2.77;
+constexpr double kStartupWindowGain = 2;
+constexpr double kDrainPacingGain = 0.5;
+constexpr double kDownPacingGain = 0.9;
+constexpr double kUpPacingGain = 1.25;
+constexpr double kUpWindowGain = 2.25;
+constexpr double kWindowGain = 2;
+constexpr double kProbeRttWindowGain = 0.5;
+/// Slightly below the estimate, so that queues drain rather than stand.
+constexpr double kPacingMargin = 0.99;
+constexpr double kLossThreshold = 0.02;
+constexpr double kBeta = 0.7;
+constexpr double kHeadroom = 0.15;
+constexpr std::uint64_t kLeastWindowDatagrams = 4;
+constexpr double kFullBandwidthGrowth = 1.25;
+constexpr unsigned kFullBandwidthRounds = 3;
+constexpr unsigned kStartupLosses = 6;
+constexpr Duration kMinRttWindow = seconds(10);
+constexpr Duration kProbeRttInterval = seconds(5);
+constexpr Duration kProbeRttDuration = milliseconds(200);
+/// Coexistence with Reno: probe at least as often as it would double its window.
+constexpr std::uint64_t kMostRoundsBetweenProbes = 63;
+constexpr unsigned kMostUpRounds = 30;
+
+/// Shorter round trips are lost among the delays of schedulers and coalesced acknowledgements: a
+/// window for less than this starves a path of a few microseconds.
+constexpr Duration kLeastModelRtt = milliseconds(2);
+
+}  // namespace
+
+Bbr::Bbr(std::size_t datagram_bytes, std::uint64_t random_seed)
+    : datagram_(datagram_bytes),
+      random_state_(random_seed),
+      window_(kInitialWindow * datagram_bytes) {}
+
+// --- what happens ---
+
+void Bbr::on_sent(const SentSample& sample) {
+  if (sample.in_flight != 0 || !sample.app_limited) return;
+  idle_restart_ = true;
+  aggregation_began_ = sample.now;
+  aggregated_ = 0;
+  if (probing_bandwidth()) {
+    pacing_rate_ = std::max<std::uint64_t>(bandwidth(), 1);
+  } else if (phase_ == Phase::kProbeRtt && probe_rtt_done_ && sample.now > *probe_rtt_done_) {
+    exit_probe_rtt(sample.now);
+  }
+}
+
+void Bbr::on_acknowledged(const AckSample& sample) {
+  delivered_ = sample.delivered;
+  update_round(sample);
+  update_congestion_signals(sample);
+  update_aggregation(sample);
+  check_full_pipe(sample);
+  check_startup_loss(sample);
+  if (phase_ == Phase::kDrain && sample.in_flight <= bdp(max_bandwidth(), 1))
+    enter_probe_bandwidth(sample.now);
+  update_cycle(sample);
+  update_min_rtt(sample);
+  update_probe_rtt(sample);
+  if (loss_round_start_) {
+    bandwidth_latest_ = sample.delivery_rate;
+    inflight_latest_ = sample.interval_bytes;
+  }
+  set_pacing_rate(sample);
+  set_window(sample);
+}
+
+void Bbr::on_lost(const LossSample& sample) {
+  if (sample.new_event) before_event_ = Bounds{inflight_hi_, inflight_lo_, bandwidth_lo_, window_};
+  lost_in_round_ += sample.bytes;
+  ++losses_in_round_;
+  if (!probe_samples_ || !too_much_lost(sample.lost_since_sent, sample.sent_in_flight)) return;
+  // In flight when the loss began to be too much: a little less than when this packet left.
+  const double sent_before =
+      static_cast<double>(sample.sent_in_flight) - static_cast<double>(sample.bytes);
+  const double lost_before =
+      static_cast<double>(sample.lost_since_sent) - static_cast<double>(sample.bytes);
+  const double threshold = kLossThreshold + ambient_.share();
+  const double prefix = std::max(0.0, (threshold * sent_before - lost_before) / (1 - threshold));
+  handle_inflight_too_high(sample.now, static_cast<std::uint64_t>(sent_before + prefix),
+                           sample.app_limited);
+}
+
+void Bbr::on_spurious(TimePoint) {
+  if (!before_event_) return;
+  inflight_hi_ = std::max(inflight_hi_, before_event_->inflight_hi);
+  inflight_lo_ = std::max(inflight_lo_, before_event_->inflight_lo);
+  bandwidth_lo_ = std::max(bandwidth_lo_, before_event_->bandwidth_lo);
+  window_ = std::max(window_, before_event_->window);
+  lost_in_round_ = 0;
+  losses_in_round_ = 0;
+  before_event_.reset();
+}
+
+void Bbr::on_persistent_congestion(TimePoint) {
+  // The model stays; the window climbs back to it as acknowledgements come in.
+  window_ = least_window();
+  before_event_.reset();
+}
+
+void Bbr::set_datagram_bytes(std::size_t bytes) {
+  if (delivered_ == 0) window_ = kInitialWindow * bytes;
+  datagram_ = bytes;
+  window_ = std::max(window_, least_window());
+}
+
+// --- model ---
+
+void Bbr::update_round(const AckSample& sample) {
+  round_start_ = sample.prior_delivered >= next_round_delivered_;
+  if (!round_start_) return;
+  advance_rounds();
+  ++rounds_;
+  ++rounds_since_probe_;
+}
+
+void Bbr::update_bandwidth(const AckSample& sample) {
+  if (sample.delivery_rate == 0) return;
+  if (sample.delivery_rate >= max_bandwidth() || !sample.app_limited) {
+    max_bandwidth_[0] = std::max(max_bandwidth_[0], sample.delivery_rate);
+  }
+}
+
+void Bbr::update_congestion_signals(const AckSample& sample) {
+  bandwidth_latest_ = std::max(bandwidth_latest_, sample.delivery_rate);
+  inflight_latest_ = std::max(inflight_latest_, sample.interval_bytes);
+  update_bandwidth(sample);
+  if (sample.rtt && min_rtt_ != Duration::max() &&
+      *sample.rtt > min_rtt_ + min_rtt_ / 4 + milliseconds(2)) {
+    queue_in_round_ = true;
+  }
+  loss_round_start_ = sample.prior_delivered >= loss_round_delivered_;
+  if (!loss_round_start_) return;
+  adapt_lower_bounds();
+  learn_ambient_loss(sample);
+  loss_round_began_delivered_ = delivered_;
+  loss_round_delivered_ = sample.delivered;
+  lost_in_round_ = 0;
+  losses_in_round_ = 0;
+  queue_in_round_ = false;
+}
+
+void Bbr::adapt_lower_bounds() {
+  // While probing, loss is what is looked for.
+  if (phase_ == Phase::kStartup || phase_ == Phase::kProbeRefill || phase_ == Phase::kProbeUp)
+    return;
+  const double sent = static_cast<double>(delivered_ - loss_round_began_delivered_) +
+                      static_cast<double>(lost_in_round_);
+  const auto datagram = static_cast<double>(datagram_);
+  if (!ambient_.exceeded(static_cast<double>(lost_in_round_) / datagram, sent / datagram, 0))
+    return;
+  if (bandwidth_lo_ == kUnlimited) bandwidth_lo_ = max_bandwidth();
+  if (inflight_lo_ == kUnlimited) inflight_lo_ = window_;
+  const auto beta_of = [](std::uint64_t value) {
+    return static_cast<std::uint64_t>(kBeta * static_cast<double>(value));
+  };
+  bandwidth_lo_ = std::max({bandwidth_latest_, beta_of(bandwidth_lo_), std::uint64_t{1}});
+  inflight_lo_ = std::max(inflight_latest_, beta_of(inflight_lo_));
+}
+
+/// Only where this sender stays below its share and no queue stands. In startup the rate is
+/// doubtful, but the first rounds are all there is to learn from, and a queue would show.
+void Bbr::learn_ambient_loss(const AckSample&) {
+  const bool quiet = phase_ == Phase::kProbeDown || phase_ == Phase::kDrain ||
+                     phase_ == Phase::kProbeRtt ||
+                     (phase_ == Phase::kStartup && full_bandwidth_rounds_ == 0);
+  if (!quiet || queue_in_round_) return;
+  ambient_.observe((delivered_ - loss_round_began_delivered_) / datagram_,
+                   lost_in_round_ / datagram_);
+}
+
+void Bbr::update_aggregation(const AckSample& sample) {
+  const std::uint64_t expected =
+      bytes_in(std::max(sample.now - aggregation_began_, Duration::zero()), bandwidth());
+  std::uint64_t anticipated = expected;
+  if (aggregated_ <= expected) {
+    aggregated_ = 0;
+    aggregation_began_ = sample.now;
+    anticipated = 0;
+  }
+  aggregated_ += sample.bytes;
+  const std::uint64_t extra = aggregated_ > anticipated ? aggregated_ - anticipated : 0;
+  extra_acked_.update(std::min(extra, window_), rounds_);
+}
+
+void Bbr::check_full_pipe(const AckSample& sample) {
+  if (full_bandwidth_now_ || !round_start_ || sample.app_limited || sample.delivery_rate == 0)
+    return;
+  if (static_cast<double>(sample.delivery_rate) >=
+      static_cast<double>(full_bandwidth_) * kFullBandwidthGrowth) {
+    full_bandwidth_ = sample.delivery_rate;
+    full_bandwidth_rounds_ = 0;
+    return;
+  }
+  if (++full_bandwidth_rounds_ < kFullBandwidthRounds) return;
+  full_bandwidth_now_ = true;
+  if (full_bandwidth_reached_) return;
+  full_bandwidth_reached_ = true;
+  if (phase_ == Phase::kStartup) enter_drain();
+}
+
+void Bbr::check_startup_loss(const AckSample& sample) {
+  if (phase_ != Phase::kStartup || losses_in_round_ < kStartupLosses) return;
+  if (!too_much_lost(sample.lost_since_sent, sample.sent_in_flight)) return;
+  full_bandwidth_reached_ = full_bandwidth_now_ = true;
+  inflight_hi_ = std::max(bdp(max_bandwidth(), 1), inflight_latest_);
+  enter_drain();
+}
+
+void Bbr::update_min_rtt(const AckSample& sample) {
+  probe_rtt_expired_ = sample.now > probe_rtt_min_at_ + kProbeRttInterval;
+  if (sample.rtt && (*sample.rtt <= probe_rtt_min_ || probe_rtt_expired_)) {
+    probe_rtt_min_ = *sample.rtt;
+    probe_rtt_min_at_ = sample.now;
+  }
+  const bool expired = sample.now > min_rtt_at_ + kMinRttWindow;
+  if (probe_rtt_min_ < min_rtt_ || expired) {
+    min_rtt_ = probe_rtt_min_;
+    min_rtt_at_ = probe_rtt_min_at_;
+  }
+}
+
+// --- phases ---
+
+void Bbr::enter_drain() { phase_ = Phase::kDrain; }
+
+void Bbr::enter_probe_bandwidth(TimePoint now) { start_down(now); }
+
+void Bbr::start_down(TimePoint now) {
+  phase_ = Phase::kProbeDown;
+  bandwidth_latest_ = inflight_latest_ = 0;
+  up_bytes_ = kUnlimited;
+  // Draft §5.3.3.6: at a different time than others who met the same bottleneck.
+  rounds_since_probe_ = random() % 2;
+  probe_wait_ = seconds(2) + milliseconds(static_cast<std::int64_t>(random() % 1000));
+  cycle_began_ = now;
+  ack_phase_ = AckPhase::kStopping;
+  advance_rounds();
+}
+
+void Bbr::start_cruise() { phase_ = Phase::kProbeCruise; }
+
+void Bbr::start_refill(TimePoint) {
+  phase_ = Phase::kProbeRefill;
+  bandwidth_lo_ = inflight_lo_ = kUnlimited;
+  up_rounds_ = 0;
+  up_acked_ = 0;
+  ack_phase_ = AckPhase::kRefilling;
+  advance_rounds();
+}
+
+void Bbr::start_up(const AckSample& sample) {
+  phase_ = Phase::kProbeUp;
+  ack_phase_ = AckPhase::kStarting;
+  advance_rounds();
+  full_bandwidth_now_ = false;
+  full_bandwidth_rounds_ = 0;
+  full_bandwidth_ = sample.delivery_rate;
+  cycle_began_ = sample.now;
+  raise_inflight_slope();
+}
+
+void Bbr::update_cycle(const AckSample& sample) {
+  if (!full_bandwidth_reached_) return;
+  adapt_upper_bounds(sample);
+  switch (phase_) {
+    case Phase::kProbeDown:
+      if (time_to_probe(sample.now)) return;
+      if (time_to_cruise(sample)) start_cruise();
+      return;
+    case Phase::kProbeCruise:
+      time_to_probe(sample.now);
+      return;
+    case Phase::kProbeRefill:
+      if (!round_start_) return;
+      probe_samples_ = true;
+      start_up(sample);
+      return;
+    case Phase::kProbeUp:
+      if (time_to_go_down(sample)) start_down(sample.now);
+      return;
+    default:
+      return;
+  }
+}
+
+bool Bbr::time_to_probe(TimePoint now) {
+  const std::uint64_t datagrams = target_inflight() / datagram_;
+  if (now - cycle_began_ <= probe_wait_ &&
+      rounds_since_probe_ < std::min(datagrams, kMostRoundsBetweenProbes)) {
+    return false;
+  }
+  start_refill(now);
+  return true;
+}
+
+bool Bbr::time_to_cruise(const AckSample& sample) const {
+  return sample.in_flight <= inflight_with_headroom() && sample.in_flight <= bdp(bandwidth(), 1);
+}
+
+bool Bbr::time_to_go_down(const AckSample& sample) {
+  if (sample.window_limited && window_ >= inflight_hi_) {
+    // The bound holds the rate back, not the path: go on while it is raised.
+    full_bandwidth_now_ = false;
+    full_bandwidth_rounds_ = 0;
+    full_bandwidth_ = sample.delivery_rate;
+    return false;
+  }
+  return full_bandwidth_now_;
+}
+
+void Bbr::adapt_upper_bounds(const AckSample& sample) {
+  if (ack_phase_ == AckPhase::kStarting && round_start_) ack_phase_ = AckPhase::kFeedback;
+  if (ack_phase_ == AckPhase::kStopping && round_start_) {
+    // What the probe has shown is in; its cycle ends.
+    if (probing_bandwidth() && !sample.app_limited) {
+      max_bandwidth_[1] = max_bandwidth_[0];
+      max_bandwidth_[0] = 0;
+    }
+    ack_phase_ = AckPhase::kInit;
+  }
+  if (too_much_lost(sample.lost_since_sent, sample.sent_in_flight)) {
+    if (probe_samples_)
+      handle_inflight_too_high(sample.now, sample.sent_in_flight, sample.app_limited);
+    return;
+  }
+  if (inflight_hi_ == kUnlimited) return;
+  inflight_hi_ = std::max(inflight_hi_, sample.sent_in_flight);
+  if (phase_ == Phase::kProbeUp) probe_inflight_upward(sample);
+}
+
+bool Bbr::too_much_lost(std::uint64_t lost, std::uint64_t sent) const {
+  const auto datagram = static_cast<double>(datagram_);
+  return ambient_.exceeded(static_cast<double>(lost) / datagram,
+                           static_cast<double>(sent) / datagram, kLossThreshold);
+}
+
+void Bbr::handle_inflight_too_high(TimePoint now, std::uint64_t inflight, bool app_limited) {
+  probe_samples_ = false;
+  if (!app_limited) {
+    inflight_hi_ = std::max(
+        inflight, static_cast<std::uint64_t>(static_cast<double>(target_inflight()) * kBeta));
+  }
+  if (phase_ == Phase::kProbeUp) start_down(now);
+}
+
+void Bbr::probe_inflight_upward(const AckSample& sample) {
+  if (!sample.window_limited || window_ < inflight_hi_) return;
+  up_acked_ += sample.bytes;
+  if (up_acked_ >= up_bytes_) {
+    const std::uint64_t datagrams = up_acked_ / up_bytes_;
+    up_acked_ -= datagrams * up_bytes_;
+    inflight_hi_ += datagrams * datagram_;
+  }
+  if (round_start_) raise_inflight_slope();
+}
+
+/// Twice as many datagrams more in every round of a probe.
+void Bbr::raise_inflight_slope() {
+  const std::uint64_t growth = std::uint64_t{1} << up_rounds_;
+  up_rounds_ = std::min(up_rounds_ + 1, kMostUpRounds);
+  up_bytes_ = std::max(window_ / growth, datagram_);
+}
+
+void Bbr::enter_probe_rtt() {
+  phase_ = Phase::kProbeRtt;
+  prior_window_ = std::max(prior_window_, window_);
+  probe_rtt_done_.reset();
+  ack_phase_ = AckPhase::kStopping;
+  advance_rounds();
+}
+
+void Bbr::exit_probe_rtt(TimePoint now) {
+  probe_rtt_min_at_ = now;
+  window_ = std::max(window_, prior_window_);
+  prior_window_ = 0;
+  bandwidth_lo_ = inflight_lo_ = kUnlimited;
+  if (full_bandwidth_reached_) {
+    start_down(now);
+    start_cruise();
+  } else {
+    phase_ = Phase::kStartup;
+  }
+}
+
+void Bbr::update_probe_rtt(const AckSample& sample) {
+  if (phase_ != Phase::kProbeRtt && probe_rtt_expired_ && !idle_restart_ &&
+      probe_rtt_min_ > min_rtt_) {
+    enter_probe_rtt();
+  }
+  if (phase_ == Phase::kProbeRtt) {
+    if (!probe_rtt_done_ && sample.in_flight <= probe_rtt_window()) {
+      probe_rtt_done_ = sample.now + kProbeRttDuration;
+      probe_rtt_round_done_ = false;
+      advance_rounds();
+    } else if (probe_rtt_done_) {
+      if (round_start_) probe_rtt_round_done_ = true;
+      if (probe_rtt_round_done_ && sample.now > *probe_rtt_done_) exit_probe_rtt(sample.now);
+    }
+  }
+  if (sample.bytes > 0) idle_restart_ = false;
+}
+
+// --- control ---
+
+double Bbr::pacing_gain() const {
+  switch (phase_) {
+    case Phase::kStartup:
+      return kStartupPacingGain;
+    case Phase::kDrain:
+      return kDrainPacingGain;
+    case Phase::kProbeDown:
+      return kDownPacingGain;
+    case Phase::kProbeUp:
+      return kUpPacingGain;
+    default:
+      return 1;
+  }
+}
+
+double Bbr::window_gain() const {
+  switch (phase_) {
+    case Phase::kStartup:
+    case Phase::kDrain:
+      return kStartupWindowGain;
+    case Phase::kProbeUp:
+      return kUpWindowGain;
+    case Phase::kProbeRtt:
+      return kProbeRttWindowGain;
+    default:
+      return kWindowGain;
+  }
+}
+
+void Bbr::set_pacing_rate(const AckSample& sample) {
+  std::uint64_t base = bandwidth();
+  if (!full_bandwidth_reached_) {
+    // The first samples are of lone packets: at least the initial window per round trip.
+    const double rtt = std::max(static_cast<double>(sample.smoothed_rtt.count()), 1e3) * 1e-9;
+    base = std::max(
+        base, static_cast<std::uint64_t>(static_cast<double>(kInitialWindow * datagram_) / rtt));
+  }
+  // What the path loses anyway is sent on top, except where the queue is to drain.
+  const bool draining = phase_ == Phase::kDrain || phase_ == Phase::kProbeDown;
+  const double compensation = draining ? 1 : 1 / (1 - ambient_.share());
+  const auto rate = static_cast<std::uint64_t>(pacing_gain() * compensation * kPacingMargin *
+                                               static_cast<double>(base));
+  if (full_bandwidth_reached_ || pacing_rate_ == kUnlimited || rate > pacing_rate_)
+    pacing_rate_ = std::max<std::uint64_t>(rate, 1);
+}
+
+void Bbr::set_window(const AckSample& sample) {
+  const std::uint64_t most = max_inflight();
+  if (full_bandwidth_reached_) {
+    window_ = std::min(window_ + sample.bytes, most);
+  } else if (window_ < most || delivered_ < kInitialWindow * datagram_) {
+    window_ += sample.bytes;
+  }
+  window_ = std::max(window_, least_window());
+  if (phase_ == Phase::kProbeRtt) window_ = std::min(window_, probe_rtt_window());
+  bound_window();
+}
+
+void Bbr::bound_window() {
+  std::uint64_t cap = kUnlimited;
+  if (phase_ == Phase::kProbeCruise || phase_ == Phase::kProbeRtt) {
+    cap = inflight_with_headroom();
+  } else if (probing_bandwidth()) {
+    cap = inflight_hi_;
+  }
+  cap = std::max(std::min(cap, inflight_lo_), least_window());
+  window_ = std::min({window_, cap, kMaxWindowBytes});
+}
+
+std::uint64_t Bbr::bandwidth() const { return std::min(max_bandwidth(), bandwidth_lo_); }
+
+Duration Bbr::model_rtt() const { return std::max(min_rtt_, kLeastModelRtt); }
+
+std::uint64_t Bbr::bdp(std::uint64_t bandwidth_bytes, double gain) const {
+  if (min_rtt_ == Duration::max()) return kInitialWindow * datagram_;
+  return static_cast<std::uint64_t>(gain *
+                                    static_cast<double>(bytes_in(model_rtt(), bandwidth_bytes)));
+}
+
+std::uint64_t Bbr::max_inflight() const {
+  const double lossy = 1 / (1 - ambient_.share());
+  std::uint64_t inflight = bdp(bandwidth(), window_gain() * lossy) + extra_acked_.best();
+  // Whole bursts of the pacer, or it could never send one while another is under way.
+  const std::uint64_t quantum =
+      pacing_rate_ == kUnlimited
+          ? 0
+          : std::min<std::uint64_t>(bytes_in(milliseconds(1), pacing_rate_), 256 * 1024);
+  inflight = std::max({inflight, 3 * quantum, least_window()});
+  if (phase_ == Phase::kProbeUp) inflight += 2 * datagram_;
+  return inflight;
+}
+
+std::uint64_t Bbr::inflight_with_headroom() const {
+  if (inflight_hi_ == kUnlimited) return kUnlimited;
+  const std::uint64_t headroom = std::max(
+      datagram_, static_cast<std::uint64_t>(kHeadroom * static_cast<double>(inflight_hi_)));
+  return inflight_hi_ > headroom ? std::max(inflight_hi_ - headroom, least_window())
+                                 : least_window();
+}
+
+std::uint64_t Bbr::target_inflight() const { return std::min(bdp(bandwidth(), 1), window_); }
+
+std::uint64_t Bbr::probe_rtt_window() const {
+  return std::max(bdp(bandwidth(), kProbeRttWindowGain), least_window());
+}
+
+std::uint64_t Bbr::least_window() const { return kLeastWindowDatagrams * datagram_; }
+
+std::uint64_t Bbr::random() {
+  random_state_ ^= random_state_ << 13;
+  random_state_ ^= random_state_ >> 7;
+  random_state_ ^= random_state_ << 17;
+  return random_state_;
+}
+
+CongestionState Bbr::state() const {
+  static constexpr const char* kNames[] = {"startup",      "drain",    "probe-down", "probe-cruise",
+                                           "probe-refill", "probe-up", "probe-rtt"};
+  CongestionState out;
+  out.phase = kNames[static_cast<std::size_t>(phase_)];
+  out.bandwidth = bandwidth();
+  out.inflight_high = inflight_hi_;
+  out.inflight_low = inflight_lo_;
+  out.ambient_loss = ambient_.share();
+  return out;
+}
+
+}  // namespace netmesh::session
