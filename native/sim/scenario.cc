@@ -5,9 +5,9 @@ namespace netmesh::sim {
 std::span<const Scenario> scenarios() {
   static const std::vector<Scenario> all = [] {
     std::vector<Scenario> list;
-    for (const auto part :
-         {reliable_scenarios(), datagram_scenarios(), flow_scenarios(), handshake_scenarios(),
-          hostile_scenarios(), life_scenarios(), legacy_scenarios()}) {
+    for (const auto part : {reliable_scenarios(), datagram_scenarios(), flow_scenarios(),
+                            handshake_scenarios(), hostile_scenarios(), life_scenarios(),
+                            path_scenarios(), keys_scenarios(), legacy_scenarios()}) {
       list.insert(list.end(), part.begin(), part.end());
     }
     return list;
