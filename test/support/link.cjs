@@ -140,7 +140,11 @@ class Network {
    * Joins two namespaces by an emulated link. Ends have the addresses `<subnet>.1` and `<subnet>.2`
    * and the device `device`.
    */
-  async link(a, b, { conditions, ab, ba, seed = 1, mtu = 1500, subnet = '10.77.1', device = 'link' } = {}) {
+  async link(
+    a,
+    b,
+    { conditions, ab, ba, seed = 1, mtu = 1500, subnet = '10.77.1', device = 'link' } = {},
+  ) {
     const link = await Link.start({ a, b, seed, mtu, device });
     this.#closers.push(() => link.close());
     link.addrA = `${subnet}.1`;
@@ -251,6 +255,7 @@ class Link {
    * camel case; values numbers, booleans or text with a unit.
    */
   async set(where, conditions) {
+    if (Object.keys(conditions).length === 0) return;
     await this.#ask(`set ${where} ${conditionsText(conditions)}`);
   }
 
@@ -285,7 +290,10 @@ class Link {
         reject(new Error(`linkem has ended ${this.#stderr.trim()}`));
         return;
       }
-      const timer = setTimeout(() => reject(new Error('linkem does not answer')), ANSWER_TIMEOUT_MS);
+      const timer = setTimeout(
+        () => reject(new Error('linkem does not answer')),
+        ANSWER_TIMEOUT_MS,
+      );
       const settle = (done) => (value) => {
         clearTimeout(timer);
         done(value);

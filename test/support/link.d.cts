@@ -104,8 +104,4 @@ export declare class RemotePeer {
 export declare function linksUnavailable(): string | undefined;
 
 /** Writes a setting of the kernel, by its path below /proc/sys. */
-export declare function setSysctl(
-  namespace: Namespace,
-  path: string,
-  value: string | number,
-): void;
+export declare function setSysctl(namespace: Namespace, path: string, value: string | number): void;
