@@ -1,7 +1,7 @@
 import {
   type Conditions,
   type Namespace,
-  Network,
+  type Network,
   linksUnavailable,
   setSysctl,
 } from './support/link.cjs';
@@ -207,9 +207,6 @@ describeLinks('a transfer goes on', () => {
   }, 60_000);
 });
 
-/** Needs path migration, which is under way: `NETMESH_LINK_MIGRATION=1` runs these all the same. */
-const testMigration = process.env.NETMESH_LINK_MIGRATION === '1' ? test : test.skip;
-
 describeLinks('a transfer through a router that translates addresses', () => {
   /** Client — link — router — cable — server. */
   async function throughRouter() {
@@ -261,7 +258,7 @@ describeLinks('a transfer through a router that translates addresses', () => {
     expect(port).toBeLessThan(41_000);
   }, 30_000);
 
-  testMigration.each([
+  test.each([
     ['the sender', false],
     ['the receiver', true],
   ])(

@@ -102,7 +102,7 @@ export async function startTransfer(
     return {
       intact: got.bytes === bytes && got.sha256 === sent.sha256,
       bytes: got.bytes,
-      seconds: Number(got.endNs - sent.startNs) / 1e9,
+      seconds: Number((got.endNs as bigint) - (sent.startNs as bigint)) / 1e9,
       longestPauseMs: got.longestPauseMs,
     };
   })();
@@ -113,7 +113,14 @@ export async function startTransfer(
     result,
     progress,
     async reaches(wanted) {
-      while ((await progress()) < wanted) await new Promise((resolve) => setTimeout(resolve, 5));
+      let over = false;
+      const ended = result.finally(() => (over = true));
+      ended.catch(() => undefined);
+      while (!over && (await progress()) < wanted) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      // A transfer that has failed reaches nothing.
+      if (over) await ended;
     },
   };
 }

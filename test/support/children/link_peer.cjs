@@ -74,6 +74,8 @@ const methods = {
   progress: ({ streamId }) => receptions.get(streamId).bytes,
   /** Sends a whole stream and closes it. */
   async send({ peer, streamId, bytes, seed, windowBytes = 16 * 1024 * 1024 }) {
+    // Whoever was called knows its peer a little later than the caller.
+    await peerUp(peer);
     const stream = node.openStream(peer, { streamId, reliability: 'reliable', windowBytes });
     const hash = createHash('sha256');
     const startNs = process.hrtime.bigint();
