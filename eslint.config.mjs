@@ -81,6 +81,8 @@ export default tseslint.config(
   },
   {
     files: ['**/*.mjs', '**/*.cjs', '**/*.js'],
-    languageOptions: { globals: { ...nodeGlobals, module: 'writable', require: 'readonly' } },
+    languageOptions: {
+      globals: { ...nodeGlobals, module: 'writable', require: 'readonly', __dirname: 'readonly' },
+    },
   },
 );

@@ -28,6 +28,8 @@ const PACKAGES = {
   lint: ['clang-format-14'],
   tidy: ['clang-tidy-14'],
   fuzz: ['clang-14', 'libclang-rt-14-dev'],
+  // Namespaces, NAT and its table, for tests over emulated links.
+  link: ['iproute2', 'nftables', 'conntrack'],
 };
 
 /** Packages that a source build needs and a published netmesh does not carry. */
@@ -39,8 +41,8 @@ Installs and builds what is missing, then returns.
 
   --test             also the C++ tests and benchmarks, and the packages they need
   --presets LIST     CMake presets to build, for example asan,tsan (default: release)
-  --only PART        packages, modules, native or ts, with what that part needs
-  --for PURPOSE      Debian packages for one more purpose: test, lint, tidy or fuzz; may be repeated
+  --only PART        packages, modules, native, ts or link (the link emulator), with what that part needs
+  --for PURPOSE      Debian packages for one more purpose: test, lint, tidy, fuzz or link; may be repeated
   --quiet            say nothing unless something fails
   --help             this text
 `;
@@ -50,6 +52,7 @@ const PARTS = {
   modules: ['modules'],
   native: ['packages', 'modules', 'native'],
   ts: ['modules', 'ts'],
+  link: ['packages', 'modules', 'link'],
 };
 
 const buildDir = path.join(root, 'build');
@@ -248,6 +251,7 @@ const NATIVE_INPUTS = [
   'native',
   'binding',
   'test/fuzz',
+  'test/linkem',
   'package.json',
   'package-lock.json',
 ];
@@ -307,6 +311,31 @@ function removeMovedBuild(dir) {
   const home = readText(path.join(dir, 'CMakeCache.txt'))?.match(/^CMAKE_HOME_DIRECTORY:.*=(.*)$/m);
   if (home && path.resolve(home[1]) !== root) fs.rmSync(dir, { recursive: true, force: true });
 }
+
+/** The link emulator alone, for whoever has not built everything. */
+const linkPart = {
+  goal: { preset: 'release', all: true },
+  stamp: path.join(buildDir, 'release', '.link.stamp'),
+
+  fresh() {
+    const print = fingerprint(NATIVE_INPUTS);
+    const stamps = [this.stamp, nativePart.stamp(this.goal)];
+    return (
+      stamps.some((stamp) => isFresh(stamp, print)) &&
+      fs.existsSync(path.join(buildDir, 'release', 'bin', 'linkem'))
+    );
+  },
+
+  async make({ log }) {
+    const print = fingerprint(NATIVE_INPUTS);
+    const dir = path.join(buildDir, 'release');
+    removeMovedBuild(dir);
+    await step('configuring (release)', 'cmake', ['--preset', 'release'], { log });
+    const args = ['--build', dir, '--parallel', String(jobs()), '--target', 'linkem'];
+    await step('building the link emulator', 'cmake', args, { log });
+    writeStamp(this.stamp, print);
+  },
+};
 
 // ---- TypeScript ------------------------------------------------------------------------------------
 
@@ -407,7 +436,15 @@ async function withLock(log, work) {
   }
 }
 
-const ALL_PARTS = { packages: packagesPart, modules: modulesPart, native: nativePart, ts: tsPart };
+const ALL_PARTS = {
+  packages: packagesPart,
+  modules: modulesPart,
+  native: nativePart,
+  ts: tsPart,
+  link: linkPart,
+};
+/** What is made when nobody says what. */
+const DEFAULT_PARTS = ['packages', 'modules', 'native', 'ts'];
 
 /**
  * Makes the checkout ready.
@@ -430,8 +467,9 @@ export async function ensure({
   // A sanitizer build holds nothing but tests.
   if (test || presets.some((preset) => preset !== 'release')) wanted.add('test');
   if (presets.includes('fuzz')) wanted.add('fuzz');
+  if (only === 'link') wanted.add('link');
 
-  const names = only === undefined ? Object.keys(ALL_PARTS) : PARTS[only];
+  const names = only === undefined ? DEFAULT_PARTS : PARTS[only];
   const parts = names.filter((name) => isCheckout || name !== 'ts').map((name) => ALL_PARTS[name]);
   const log = quiet ? () => {} : (line) => console.log(line);
   const options = { test, presets, purposes: [...wanted], log };

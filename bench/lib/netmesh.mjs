@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 
+import { requireLinks } from './bulk.mjs';
 import { EchoWaiter } from './echo.mjs';
 
 const STREAM_ID = 7n;
@@ -25,9 +26,10 @@ async function load() {
  * @param {string} style.label
  * @param {(node: any, onEvent: (event: Buffer) => void) => Promise<void>} style.consume
  *   runs until the node is shut down
+ * @param {{ congestion?: string }} [style.config]  options beyond the defaults
  * @returns {import('./peer.mjs').Peer}
  */
-export function netmeshPeer({ id, label, consume }) {
+export function netmeshPeer({ id, label, consume, config = {} }) {
   return {
     id,
     label,
@@ -36,15 +38,17 @@ export function netmeshPeer({ id, label, consume }) {
     async unavailable() {
       if (!existsSync(SDK)) return 'not built: run npm run build first';
       await load();
-      return null;
+      if (config.congestion === undefined) return null;
+      if (!(await hasCongestionOption())) return 'this build has one congestion control';
+      return requireLinks();
     },
 
     async prepare() {
       return { data: { psk: randomBytes(32).toString('hex') }, close: async () => {} };
     },
 
-    async createReceiver({ shared, echo, sink }) {
-      const node = await startNode(shared);
+    async createReceiver({ shared, echo, sink, host }) {
+      const node = await startNode(shared, host, config);
       const consumed = echo
         ? echoAll(node)
         : consume(node, (event) => sink.event(event, 0, event.length));
@@ -57,8 +61,8 @@ export function netmeshPeer({ id, label, consume }) {
       };
     },
 
-    async createSender({ shared, endpoint }) {
-      const node = await startNode(shared);
+    async createSender({ shared, endpoint, host }) {
+      const node = await startNode(shared, host, config);
       await connect(node, endpoint);
       const stream = openStream(node, endpoint.nodeId);
       const echo = new EchoWaiter();
@@ -139,12 +143,26 @@ async function echoAll(node) {
 /**
  * @param {{ psk: string }} shared
  * @param {string} [host]
+ * @param {object} [config]
  */
-async function startNode({ psk }, host = '127.0.0.1') {
+async function startNode({ psk }, host = '127.0.0.1', config = {}) {
   const { MeshNode } = await load();
-  const node = await MeshNode.create({ bindAddr: `${host}:0`, psk });
+  const node = await MeshNode.create({ bindAddr: `${host}:0`, psk, ...config });
   await node.start();
   return node;
+}
+
+/** Whether `congestion` is an option: then it refuses what it does not know. */
+async function hasCongestionOption() {
+  const { MeshNode } = await load();
+  const psk = randomBytes(32).toString('hex');
+  try {
+    const node = await MeshNode.create({ bindAddr: '127.0.0.1:0', psk, congestion: 'no such' });
+    await node.shutdown();
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** @param {any} node */

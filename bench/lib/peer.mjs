@@ -11,6 +11,7 @@
  * @property {(options: ReceiverOptions) => Promise<Receiver>} createReceiver
  * @property {(options: SenderOptions) => Promise<Sender>} createSender
  * @property {Handshakes} [handshakes]  only peers that take part in P11
+ * @property {string} [congestion]   of the kernel, for peers over its TCP that take part in P12
  *
  * @typedef {object} Shared
  * @property {unknown} data   handed to both processes, so structured-cloneable
@@ -20,6 +21,7 @@
  * @property {any} shared
  * @property {boolean} echo   send every event back instead of counting it
  * @property {EventSink} sink takes every event when `echo` is false
+ * @property {string} [host]  address to listen on, in P12; else loopback
  *
  * @typedef {object} EventSink
  * @property {(bytes: Uint8Array, offset: number, length: number) => void} event
@@ -32,6 +34,7 @@
  * @typedef {object} SenderOptions
  * @property {any} shared
  * @property {any} endpoint
+ * @property {string} [host]  address to send from, in P12
  *
  * @typedef {object} Sender
  * @property {(events: Buffer[]) => Promise<void> | undefined} sendBatch
@@ -57,6 +60,10 @@
 export const PEER_IDS = [
   'netmesh',
   'netmesh-messages',
+  'netmesh-cubic',
+  'netmesh-bbr',
+  'tcp-cubic',
+  'tcp-bbr',
   'tls',
   'tls-packed',
   'secret-stream',

@@ -10,6 +10,13 @@ const CALL_TIMEOUT_MS = 60_000;
 /** How long a worker may take to leave by itself once its end of the channel is closed. */
 const EXIT_TIMEOUT_MS = 2_000;
 
+/**
+ * @typedef {object} Placement
+ * @property {number} [core]        pins the process
+ * @property {string[]} [execArgv]
+ * @property {{ fork: typeof fork }} [namespace]  the network namespace to run in
+ */
+
 /** One forked worker, and calls to the methods of the role that it plays. */
 export class WorkerProcess {
   #child;
@@ -22,7 +29,7 @@ export class WorkerProcess {
    * @param {string} moduleUrl  module that exports the role
    * @param {string} role       function in it: `(options) => methods`
    * @param {object} options
-   * @param {{ core?: number, execArgv?: string[] }} [placement]  `core` pins the process
+   * @param {Placement} [placement]
    * @returns {Promise<WorkerProcess>}
    */
   static async start(moduleUrl, role, options, placement = {}) {
@@ -39,10 +46,10 @@ export class WorkerProcess {
   /**
    * @param {string} moduleUrl
    * @param {string} role
-   * @param {{ core?: number, execArgv?: string[] }} placement
+   * @param {Placement} placement
    */
-  constructor(moduleUrl, role, { core, execArgv = [] }) {
-    this.#child = fork(WORKER, [moduleUrl, role], {
+  constructor(moduleUrl, role, { core, execArgv = [], namespace = { fork } }) {
+    this.#child = namespace.fork(WORKER, [moduleUrl, role], {
       execArgv,
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],

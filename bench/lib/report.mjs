@@ -111,19 +111,24 @@ function rowsOf(id, scenario) {
     return peer.metrics
       .filter(({ shown }) => shown === 'row')
       .map((metric) => {
-        // A bar against a peer is shown on that peer's row, a bar on the figure on netmesh's.
+        // A bar against a peer is shown on that peer's row, a bar on the figure on netmesh's, and
+        // one of a variant of netmesh on the variant's.
         const bar = scenario.bars.find(
           (candidate) =>
-            candidate.metric === metric.key && (candidate.against ?? 'netmesh') === peer.id,
+            candidate.metric === metric.key &&
+            (candidate.subject ?? candidate.against ?? 'netmesh') === peer.id,
         );
+        const other = scenario.peers.find(({ id }) => id === bar?.against);
+        const whose = bar?.subject === undefined ? '' : (other?.label ?? '');
+        const what = bar?.against === undefined ? metric.unit : whose;
         return [
           several ? `${name}: ${metric.label}` : name,
           peer.label,
           [metric, ...besides(peer, metric)].map(withUnit).join(', '),
           `${figure(metric.min)}–${figure(metric.max)}`,
           metric.ratio === undefined ? NOTHING : `${figure(metric.ratio)} ×`,
-          bar === undefined ? '' : limit(bar, bar.bar, bar.met, metric.unit, MISSED),
-          bar?.goal === undefined ? '' : limit(bar, bar.goal, bar.goalMet, metric.unit, ''),
+          bar?.bar === undefined ? '' : limit(bar, bar.bar, bar.met, what, MISSED),
+          bar?.goal === undefined ? '' : limit(bar, bar.goal, bar.goalMet, what, ''),
         ];
       });
   });
@@ -143,21 +148,21 @@ function besides({ metrics }, metric) {
 
 /** @param {MetricResult} metric */
 function withUnit({ median, unit }) {
-  return `${figure(median)} ${unit}`;
+  return `${figure(median)} ${unit}`.trim();
 }
 
 /**
  * @param {BarResult} bar
  * @param {number} value
  * @param {boolean | null} met
- * @param {string} unit
+ * @param {string} what  unit, or whose multiple it is
  * @param {string} otherwise  what follows when it is not met
  */
-function limit(bar, value, met, unit, otherwise) {
+function limit(bar, value, met, what, otherwise) {
   const sign = bar.better === 'higher' ? '≥' : '≤';
-  const measure = bar.against === undefined ? `${figure(value)} ${unit}` : `${value} ×`;
+  const measure = bar.against === undefined ? figure(value) : `${value} ×`;
   const mark = met === null ? '' : met ? MET : otherwise;
-  return `${sign} ${measure} ${mark}`.trim();
+  return [sign, measure, what, mark].filter((part) => part !== '').join(' ');
 }
 
 /** @param {Results} results */

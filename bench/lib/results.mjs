@@ -36,8 +36,9 @@ import { median, rounded } from './statistics.mjs';
  * @typedef {object} BarResult
  * @property {string} metric
  * @property {string} [against]
+ * @property {string} [subject]
  * @property {'higher' | 'lower'} better
- * @property {number} bar
+ * @property {number} [bar]
  * @property {number} [goal]
  * @property {number | null} value  ratio or figure reached; null when it was not measured
  * @property {boolean | null} met
@@ -67,11 +68,12 @@ export function summarise(scenario, peers, { runs, busyRounds }) {
   /**
    * @param {PeerRounds} peer
    * @param {string} key
+   * @param {PeerRounds | undefined} [numerator]
    */
-  function ratioTo(peer, key) {
+  function ratioTo(peer, key, numerator = subject) {
     const ratios = [];
     for (const [round, reading] of peer.rounds.entries()) {
-      const ours = subject?.rounds[round];
+      const ours = numerator?.rounds[round];
       if (ours && reading) ratios.push(ours[key] / reading[key]);
     }
     return ratios.length > 0 ? rounded(median(ratios)) : undefined;
@@ -97,22 +99,35 @@ export function summarise(scenario, peers, { runs, busyRounds }) {
     return { id: peer.id, label: peer.label, skipped: peer.skipped, metrics };
   });
 
-  const bars = scenario.bars.map(({ metric, against, bar, goal }) => {
+  /** @param {string | undefined} id */
+  const roundsOf = (id) => peers.find((peer) => peer.id === id);
+
+  const bars = scenario.bars.map(({ metric, against, subject: variant, bar, goal }) => {
     const { better } = /** @type {import('./scenario.mjs').Metric} */ (
       scenario.metrics.find(({ key }) => key === metric)
     );
-    const own = peerResults.find(({ id }) => id === SUBJECT)?.metrics;
-    const other = peerResults.find(({ id }) => id === against)?.metrics;
+    const own = peerResults.find(({ id }) => id === (variant ?? SUBJECT))?.metrics;
+    const other = roundsOf(against);
     const value =
       (against === undefined
         ? own?.find(({ key }) => key === metric)?.median
-        : other?.find(({ key }) => key === metric)?.ratio) ?? null;
+        : other && ratioTo(other, metric, roundsOf(variant ?? SUBJECT))) ?? null;
     /** @param {number | undefined} limit */
     const reaches = (limit) => {
       if (value === null || limit === undefined) return null;
       return better === 'higher' ? value >= limit : value <= limit;
     };
-    return { metric, against, better, bar, goal, value, met: reaches(bar), goalMet: reaches(goal) };
+    return {
+      metric,
+      against,
+      subject: variant,
+      better,
+      bar,
+      goal,
+      value,
+      met: reaches(bar),
+      goalMet: reaches(goal),
+    };
   });
 
   const date = new Date().toISOString().slice(0, 10);

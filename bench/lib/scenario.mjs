@@ -20,7 +20,8 @@
  * @typedef {object} Bar   what netmesh is held to, in one metric
  * @property {string} metric
  * @property {string} [against]  peer; the bar is then a ratio netmesh / peer, else a figure
- * @property {number} bar
+ * @property {string} [subject]  peer that stands for netmesh: one of its variants
+ * @property {number} [bar]
  * @property {number} [goal]
  *
  * @typedef {object} RunContext
@@ -47,7 +48,7 @@ export const EVENT_PEERS = [
   'libp2p',
 ];
 
-export const ALL_SCENARIO_IDS = ['p1', 'p2', 'p3', 'p4', 'p11', 'p14'];
+export const ALL_SCENARIO_IDS = ['p1', 'p2', 'p3', 'p4', 'p11', 'p12', 'p14'];
 
 /**
  * @param {string} id

@@ -41,12 +41,13 @@ export async function receiver({ peerId, shared, warmupMs, measureMs }) {
 /**
  * Role in the sending process.
  *
- * @param {ThroughputOptions & { peerId: string, shared: unknown, endpoint: unknown }} options
+ * @param {Pick<ThroughputOptions, 'eventBytes' | 'batchLength'> & {
+ *   peerId: string, shared: unknown, endpoint: unknown, host?: string }} options
  */
-export async function sender({ peerId, shared, endpoint, eventBytes, batchLength }) {
+export async function sender({ peerId, shared, endpoint, host, eventBytes, batchLength }) {
   const batches = batchesOf(eventBytes, batchLength);
   const peer = await loadPeer(peerId);
-  const end = await peer.createSender({ shared, endpoint });
+  const end = await peer.createSender({ shared, endpoint, host });
   let stopped = false;
   /** @type {Promise<void>} */
   let sending = Promise.resolve();
