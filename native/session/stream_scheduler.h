@@ -36,12 +36,17 @@ class StreamScheduler {
 
   /// The stream that sends next; there must be one. `quantum`: bytes per round and weight.
   SendStream& front(std::size_t quantum) {
-    SendStream& stream = *first().head;
-    if (stream.deficit <= 0) {
+    List& list = first();
+    while (list.head->deficit <= 0) {
+      SendStream& stream = *list.head;
       const std::uint32_t weight = std::max(1u, stream.gate().config.fairness_weight);
       stream.deficit += static_cast<std::int64_t>(quantum * weight);
+      if (stream.deficit > 0) break;
+      // An event of several packets overdrew more than one round: the others go first.
+      list.erase(stream);
+      list.push_back(stream);
     }
-    return stream;
+    return *list.head;
   }
   /// The front stream sent `bytes`; its turn ends when its share is used up.
   void charge(SendStream& stream, std::size_t bytes) {
