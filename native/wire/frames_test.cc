@@ -88,7 +88,7 @@ Frame random_frame(Random& random, Bytes& storage) {
   const StreamId stream{random.u64()};
   const std::uint64_t epoch = random.magnitude(kVarintBits);
   storage = random.bytes(random.below(40));
-  switch (random.below(9)) {
+  switch (random.below(13)) {
     case 0:
       return PingFrame{};
     case 1:
@@ -114,6 +114,14 @@ Frame random_frame(Random& random, Bytes& storage) {
     }
     case 7:
       return StreamLimitFrame{stream, epoch, random.magnitude(kVarintBits)};
+    case 8:
+      return PathChallengeFrame{random.u64()};
+    case 9:
+      return PathResponseFrame{random.u64()};
+    case 10:
+      return PeerInfoFrame{random.array<16>(), random.array<32>()};
+    case 11:
+      return RekeyFrame{random.flip(), epoch, random.array<32>(), random.array<64>()};
     default:
       return SessionLimitFrame{random.magnitude(kVarintBits)};
   }
@@ -134,6 +142,63 @@ TEST(Frames, EncodingsAreAsDocumented) {
                   "13 0700000000000000 03 02 03 5fb0 5fad 0300 aabbcc");
   expect_encoding(StreamLimitFrame{StreamId{7}, 2, 65536}, "14 0700000000000000 02 80010000");
   expect_encoding(SessionLimitFrame{1ULL << 30}, "15 c000000040000000");
+}
+
+TEST(Frames, EncodingsOfKeysAndPathsAreAsDocumented) {
+  expect_encoding(PathChallengeFrame{0x0102'0304'0506'0708}, "16 0807060504030201");
+  expect_encoding(PathResponseFrame{0xF1F2'F3F4'F5F6'F7F8}, "17 f8f7f6f5f4f3f2f1");
+  PeerInfoFrame info;
+  info.reset_token.fill(std::byte{0x11});
+  info.static_key.fill(std::byte{0x22});
+  const std::string token(32, '1'), key(64, '2'), ephemeral(64, '3'), signature(128, '4');
+  expect_encoding(info, "18" + token + key);
+  RekeyFrame rekey;
+  rekey.generation = 0x1234;
+  rekey.ephemeral.fill(std::byte{0x33});
+  rekey.signature.fill(std::byte{0x44});
+  expect_encoding(rekey, "19 5234" + ephemeral + signature);
+  rekey.reply = true;
+  expect_encoding(rekey, "1a 5234" + ephemeral + signature);
+}
+
+TEST(Frames, KeysAndPathsAtTheirExtremes) {
+  for (const std::uint64_t data : {std::uint64_t{0}, ~std::uint64_t{0}}) {
+    expect_only(written(PathChallengeFrame{data}), PathChallengeFrame{data});
+    expect_only(written(PathResponseFrame{data}), PathResponseFrame{data});
+  }
+  for (const std::byte fill : {std::byte{0}, std::byte{0xFF}}) {
+    PeerInfoFrame info;
+    info.reset_token.fill(fill);
+    info.static_key.fill(fill);
+    expect_only(written(info), info);
+    for (const std::uint64_t generation : {std::uint64_t{0}, kVarintMax}) {
+      for (const bool reply : {false, true}) {
+        RekeyFrame rekey{reply, generation, {}, {}};
+        rekey.ephemeral.fill(fill);
+        rekey.signature.fill(fill);
+        expect_only(written(rekey), rekey);
+      }
+    }
+  }
+  Bytes buffer(kRoom);
+  ByteWriter out(buffer);
+  EXPECT_FALSE(write_rekey(out, RekeyFrame{false, kVarintMax + 1, {}, {}}));
+  EXPECT_EQ(out.size(), 0u);
+}
+
+TEST(Frames, EveryCutOfKeysAndPathsFails) {
+  PeerInfoFrame info;
+  info.static_key.fill(std::byte{1});
+  for (const Frame& frame :
+       {Frame(PathChallengeFrame{1}), Frame(PathResponseFrame{2}), Frame(info),
+        Frame(RekeyFrame{false, 1, {}, {}}), Frame(RekeyFrame{true, kVarintMax, {}, {}})}) {
+    for_each_cut(written(frame), [](ByteSpan cut) {
+      if (cut.empty()) return;
+      const Walk result = walk(cut);
+      EXPECT_TRUE(result.failed);
+      EXPECT_TRUE(result.frames.empty());
+    });
+  }
 }
 
 TEST(Frames, AckEncodingIsAsDocumented) {
