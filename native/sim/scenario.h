@@ -45,6 +45,8 @@ std::span<const Scenario> flow_scenarios();
 std::span<const Scenario> handshake_scenarios();
 std::span<const Scenario> hostile_scenarios();
 std::span<const Scenario> life_scenarios();
+std::span<const Scenario> path_scenarios();
+std::span<const Scenario> keys_scenarios();
 std::span<const Scenario> legacy_scenarios();
 std::span<const Scenario> congestion_scenarios();
 

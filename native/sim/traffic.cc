@@ -36,6 +36,10 @@ bool wait_for_session(World& world, SimNode& a, SimNode& b) {
       "both ends hear each other", [&] { return heard(a, b) && heard(b, a); }, minutes(3));
 }
 
+void SameSession::check(World& world) const {
+  world.expect(count() == events_ && a_.is_up(b_) && b_.is_up(a_), "the session lives on");
+}
+
 Bytes random_message(SimRandom& random, std::size_t size) { return random.bytes(size); }
 
 std::size_t random_size(SimRandom& random, std::size_t largest) {

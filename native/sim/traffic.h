@@ -26,6 +26,20 @@ bool connect(World& world, SimNode& a, SimNode& b, const mesh::ConnectOptions& o
 /// Until packets of the session between the two have arrived at both.
 bool wait_for_session(World& world, SimNode& a, SimNode& b);
 
+/// The session that two nodes have now, and the check that it is still the one.
+class SameSession {
+ public:
+  SameSession(const SimNode& a, const SimNode& b) : a_(a), b_(b), events_(count()) {}
+  void check(World& world) const;
+
+ private:
+  std::size_t count() const { return a_.peer_events().size() + b_.peer_events().size(); }
+
+  const SimNode& a_;
+  const SimNode& b_;
+  const std::size_t events_;
+};
+
 /// A message of `size` random bytes.
 Bytes random_message(SimRandom& random, std::size_t size);
 /// 0 to `largest`, mostly of every magnitude alike: empty and tiny ones are as frequent as large.
