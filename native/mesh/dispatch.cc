@@ -203,8 +203,7 @@ void Node::Impl::rearm(Link& link) {
 bool Node::Impl::transmit_link(Now now, Link& link, TransmitBatch& batch, bool& full) {
   const std::size_t header_bytes = link.relayed ? wire::kRoutingHeaderBytes : 0;
   for (int packets = 0; packets < kPacketsPerTurn; ++packets) {
-    // Until a modern initiator speaks, its msg1 may be a replay from a forged address.
-    if (!link.confirmed && !link.initiator && link.session->modern()) return false;
+    if (!may_speak(link)) return false;
     if (!link.session->wants_transmit()) return false;
     const MutableByteSpan room = batch.begin(link.session->max_packet_bytes() + header_bytes);
     if (room.empty()) {

@@ -135,6 +135,10 @@ struct Node::Impl {
   std::optional<Endpoint> next_hop(NodeId destination) const;
   void queue_raw(const Endpoint& to, Bytes bytes);
   void touch(Link& link);
+  /// Until a modern initiator speaks, its msg1 may be a replay from a forged address.
+  static bool may_speak(const Link& link) {
+    return link.confirmed || link.initiator || !link.session->modern();
+  }
   void rearm(Link& link);
   bool transmit_link(Now now, Link& link, TransmitBatch& batch, bool& full);
   session::PathInfo path_info(const Endpoint& address, bool relayed) const {

@@ -346,6 +346,26 @@ TEST_F(NodeTest, ShutsDownAtOnceWithoutPeers) {
   EXPECT_FALSE(a.node.next_timeout().has_value());
 }
 
+/// It answered a msg1 whose sender has not spoken yet, so that it may not say goodbye to him.
+TEST_F(NodeTest, WaitsForNobodyWhoHasNotSpokenYet) {
+  a.node.start(a.now());
+  b.node.start(b.now());
+  for (const bool shuts_down : {false, true}) {
+    a.connect(b);
+    for (Datagram& datagram : a.sent()) b.receive(a.address, std::move(datagram.bytes));
+    EXPECT_EQ(b.sent().size(), 1u) << "the answer, which gets lost";
+    if (shuts_down) {
+      b.node.shutdown(b.now(), seconds(5));
+    } else {
+      b.node.disconnect(b.now(), a.node.node_id());
+    }
+    EXPECT_TRUE(b.sent().empty());
+    EXPECT_EQ(b.node.peer_count(), 0u);
+    EXPECT_EQ(b.sink.ups.size(), b.sink.downs.size());
+  }
+  EXPECT_EQ(b.sink.shutdowns.size(), 1u);
+}
+
 TEST_F(NodeTest, ABlockedAddressIsNeitherHeardNorSpokenTo) {
   connect();
   a.node.set_blocked(b.address, true);

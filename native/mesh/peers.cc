@@ -205,7 +205,7 @@ void Node::Impl::remove_link(Link& link, DownReason reason, const std::string& t
 void Node::Impl::finish_closed(Link& link) {
   const auto& closing = link.session->closing();
   if (!closing) return;
-  if (!closing->by_peer && link.session->wants_transmit()) return;
+  if (!closing->by_peer && link.session->wants_transmit() && may_speak(link)) return;
   const session::CloseInfo info = *closing;
   DownReason reason = info.code == session::close_code::kGoodbye ? DownReason::kGoodbye
                                                                  : DownReason::kProtocolViolation;
@@ -450,7 +450,8 @@ void Node::Impl::advance_shutdown(Now now) {
   }
   std::vector<Link*> over;
   for (auto& [id, peer] : peers) {
-    if (peer.active && peer.active->session->closing() && !peer.active->session->wants_transmit()) {
+    if (peer.active && peer.active->session->closing() &&
+        (!peer.active->session->wants_transmit() || !may_speak(*peer.active))) {
       over.push_back(peer.active.get());
     }
   }
