@@ -1,0 +1,96 @@
+// The process whose memory is watched: a node that many peers come to, talk with, and leave in every way.
+
+import fs from 'node:fs';
+
+import { MeshNode } from 'netmesh';
+
+import {
+  COUNTED_STREAM,
+  ECHO_STREAM,
+  HEARTBEAT_MS,
+  LARGE_STREAM,
+  PSK,
+  SESSION_TIMEOUT_MS,
+} from './traffic.mjs';
+
+const SAMPLE_MS = 500;
+const [leakKibPerSecond] = process.argv.slice(2).map(Number);
+
+const node = await MeshNode.create({
+  bindAddr: '127.0.0.1:0',
+  psk: PSK,
+  heartbeatIntervalMs: HEARTBEAT_MS,
+  sessionTimeoutMs: SESSION_TIMEOUT_MS,
+});
+await node.start();
+
+const totals = { messages: 0, bytes: 0, large: 0, misordered: 0, peersUp: 0, peersDown: 0 };
+/** What the next counted event of a session is. */
+const expected = new Map();
+node.on('peer:up', ({ nodeId }) => {
+  totals.peersUp++;
+  expected.set(nodeId, 0);
+});
+node.on('peer:down', ({ nodeId }) => {
+  totals.peersDown++;
+  expected.delete(nodeId);
+});
+
+/** Peers leave in the middle of anything: a send that fails for that reason is expected. */
+async function echo(peer, data) {
+  try {
+    const stream = node.openStream(peer, { streamId: ECHO_STREAM, reliability: 'reliable' });
+    await node.sendBlocking(stream, [data]);
+  } catch (error) {
+    const gone = ['NotConnectedError', 'ConnectionError', 'ShutDownError', 'BackpressureError'];
+    if (!gone.includes(error.name)) throw error;
+  }
+}
+
+async function consume() {
+  for await (const { peerNodeId, streamId, data } of node.messages()) {
+    totals.messages++;
+    totals.bytes += data.length;
+    if (streamId === LARGE_STREAM) totals.large++;
+    if (streamId !== COUNTED_STREAM) continue;
+    const number = data.readUInt32LE(0);
+    // The first of a session that began anew counts from 0 again.
+    if (number !== (expected.get(peerNodeId) ?? number) && number !== 0) totals.misordered++;
+    expected.set(peerNodeId, number + 1);
+    // The echo of an echo stream that is full waits, and so does everything behind it: backpressure.
+    await echo(peerNodeId, data);
+  }
+}
+const consumed = consume();
+
+const began = performance.now();
+const samples = [];
+const leaked = [];
+function sample() {
+  globalThis.gc();
+  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
+  samples.push({
+    seconds: (performance.now() - began) / 1e3,
+    ...{ rss, heapUsed, external, arrayBuffers },
+    descriptors: fs.readdirSync('/proc/self/fd').length,
+    threads: fs.readdirSync('/proc/self/task').length,
+    peers: node.peerCount(),
+  });
+  if (leakKibPerSecond > 0) {
+    leaked.push(Buffer.alloc((leakKibPerSecond * 1024 * SAMPLE_MS) / 1e3, 1));
+  }
+}
+const timer = setInterval(sample, SAMPLE_MS);
+
+process.on('message', async (message) => {
+  if (message !== 'end') return;
+  clearInterval(timer);
+  sample();
+  const nodeStats = node.stats();
+  await node.shutdown();
+  await consumed;
+  process.send({ samples, totals, nodeStats, leaked: leaked.length }, () => process.disconnect());
+});
+process.on('disconnect', () => process.exit());
+process.on('SIGINT', () => {});
+process.send({ addr: node.localAddr(), publicKey: node.publicKey(), nodeId: node.nodeId() });
