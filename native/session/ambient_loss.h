@@ -8,24 +8,25 @@
 
 namespace netmesh::session {
 
-/// Learns from stretches in which the sender stayed below its share and no queue stood: what was
-/// lost then was not lost to this sender's rate. The least of the last few observations counts, so
-/// that one unlucky stretch, or somebody else's burst, is not taken for the nature of the path.
+/// Learns from stretches in which the sender did not probe and no queue stood: what was lost then
+/// was not lost to this sender's rate. The least of the last few long observations counts: noise is
+/// always there, whereas a queue too short to show in the round trip overflows only at times.
 class AmbientLoss {
  public:
-  /// Packets until a stretch says something.
-  static constexpr std::uint64_t kObservedPackets = 40;
+  /// Losses or, where there are few, packets until a stretch says something.
+  static constexpr std::uint64_t kObservedLosses = 40;
+  static constexpr std::uint64_t kObservedPackets = 800;
   static constexpr std::size_t kObservations = 3;
   /// Beyond this a path is broken rather than noisy.
   static constexpr double kLargest = 0.5;
 
   double share() const { return share_; }
 
-  /// Packets of a quiet stretch that were settled: delivered or lost.
+  /// Packets of a quiet round that were settled: delivered or lost.
   void observe(std::uint64_t delivered, std::uint64_t lost) {
     delivered_ += delivered;
     lost_ += lost;
-    if (delivered_ + lost_ < kObservedPackets) return;
+    if (lost_ < kObservedLosses && delivered_ + lost_ < kObservedPackets) return;
     observations_[count_++ % kObservations] =
         static_cast<double>(lost_) / static_cast<double>(delivered_ + lost_);
     delivered_ = lost_ = 0;

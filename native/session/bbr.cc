@@ -145,7 +145,7 @@ void Bbr::update_congestion_signals(const AckSample& sample) {
   loss_round_start_ = sample.prior_delivered >= loss_round_delivered_;
   if (!loss_round_start_) return;
   adapt_lower_bounds();
-  learn_ambient_loss(sample);
+  learn_ambient_loss();
   loss_round_began_delivered_ = delivered_;
   loss_round_delivered_ = sample.delivered;
   lost_in_round_ = 0;
@@ -171,13 +171,13 @@ void Bbr::adapt_lower_bounds() {
   inflight_lo_ = std::max(inflight_latest_, beta_of(inflight_lo_));
 }
 
-/// Only where this sender stays below its share and no queue stands. In startup the rate is
-/// doubtful, but the first rounds are all there is to learn from, and a queue would show.
-void Bbr::learn_ambient_loss(const AckSample&) {
-  const bool quiet = phase_ == Phase::kProbeDown || phase_ == Phase::kDrain ||
-                     phase_ == Phase::kProbeRtt ||
-                     (phase_ == Phase::kStartup && full_bandwidth_rounds_ == 0);
-  if (!quiet || queue_in_round_) return;
+/// Only where this sender does not probe and no queue stands: what is lost there would be lost
+/// anyway. In startup the rate is doubtful, but the first rounds are all there is to learn from,
+/// and a queue would show.
+void Bbr::learn_ambient_loss() {
+  const bool probing = phase_ == Phase::kProbeRefill || phase_ == Phase::kProbeUp ||
+                       (phase_ == Phase::kStartup && full_bandwidth_rounds_ != 0);
+  if (probing || queue_in_round_) return;
   ambient_.observe((delivered_ - loss_round_began_delivered_) / datagram_,
                    lost_in_round_ / datagram_);
 }

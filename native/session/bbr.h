@@ -52,7 +52,7 @@ class Bbr final : public CongestionController {
   void update_congestion_signals(const AckSample& sample);
   void adapt_lower_bounds();
   void update_aggregation(const AckSample& sample);
-  void learn_ambient_loss(const AckSample& sample);
+  void learn_ambient_loss();
   void check_full_pipe(const AckSample& sample);
   void check_startup_loss(const AckSample& sample);
   void update_min_rtt(const AckSample& sample);
