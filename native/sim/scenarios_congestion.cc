@@ -92,7 +92,9 @@ void random_loss(World& world, SimRandom& random) {
 }
 
 void shallow_queue(World& world, SimRandom& random) {
-  const DumbbellConfig path = draw_path(random, 0.1, 0.5);
+  DumbbellConfig path = draw_path(random, 0.1, 0.5);
+  // Room for one burst, or nobody could do anything about the loss.
+  path.queue_bytes = std::max<std::uint64_t>(path.queue_bytes, 10'000);
   describe(world, path);
   Dumbbell dumbbell(world, path);
   dumbbell.add_netmesh(CongestionAlgorithm::kBbr);
