@@ -145,7 +145,7 @@ void Bbr::update_congestion_signals(const AckSample& sample) {
   loss_round_start_ = sample.prior_delivered >= loss_round_delivered_;
   if (!loss_round_start_) return;
   adapt_lower_bounds();
-  learn_ambient_loss(sample);
+  learn_ambient_loss();
   loss_round_began_delivered_ = delivered_;
   loss_round_delivered_ = sample.delivered;
   lost_in_round_ = 0;
@@ -171,15 +171,21 @@ void Bbr::adapt_lower_bounds() {
   inflight_lo_ = std::max(inflight_latest_, beta_of(inflight_lo_));
 }
 
-/// Only where this sender stays below its share and no queue stands. In startup the rate is
-/// doubtful, but the first rounds are all there is to learn from, and a queue would show.
-void Bbr::learn_ambient_loss(const AckSample&) {
-  const bool quiet = phase_ == Phase::kProbeDown || phase_ == Phase::kDrain ||
-                     phase_ == Phase::kProbeRtt ||
-                     (phase_ == Phase::kStartup && full_bandwidth_rounds_ == 0);
-  if (!quiet || queue_in_round_) return;
-  ambient_.observe((delivered_ - loss_round_began_delivered_) / datagram_,
-                   lost_in_round_ / datagram_);
+/// Only where this sender does not probe and no queue stands. Slow are, besides the phase meant for
+/// it, the first rounds of startup, when the rate still grows with the window, and rounds with the
+/// least window there is.
+void Bbr::learn_ambient_loss() {
+  const std::uint64_t delivered = (delivered_ - loss_round_began_delivered_) / datagram_;
+  const std::uint64_t lost = lost_in_round_ / datagram_;
+  const bool slow_now = (phase_ == Phase::kStartup && full_bandwidth_rounds_ == 0) ||
+                        (phase_ == Phase::kProbeRtt && probe_rtt_round_done_) ||
+                        (full_bandwidth_reached_ && window_ == least_window());
+  const bool slow = slow_now && slow_round_;
+  slow_round_ = slow_now;
+  if (queue_in_round_) return;
+  if (slow) ambient_.observe_slow(delivered, lost);
+  if (phase_ == Phase::kProbeCruise || phase_ == Phase::kProbeDown)
+    ambient_.observe_usual(delivered, lost);
 }
 
 void Bbr::update_aggregation(const AckSample& sample) {
@@ -379,12 +385,13 @@ void Bbr::enter_probe_rtt() {
   phase_ = Phase::kProbeRtt;
   prior_window_ = std::max(prior_window_, window_);
   probe_rtt_done_.reset();
+  probe_rtt_round_done_ = false;
   ack_phase_ = AckPhase::kStopping;
   advance_rounds();
 }
 
 void Bbr::exit_probe_rtt(TimePoint now) {
-  probe_rtt_min_at_ = now;
+  probe_rtt_min_at_ = probe_rtt_ended_at_ = now;
   window_ = std::max(window_, prior_window_);
   prior_window_ = 0;
   bandwidth_lo_ = inflight_lo_ = kUnlimited;
@@ -397,8 +404,11 @@ void Bbr::exit_probe_rtt(TimePoint now) {
 }
 
 void Bbr::update_probe_rtt(const AckSample& sample) {
-  if (phase_ != Phase::kProbeRtt && probe_rtt_expired_ && !idle_restart_ &&
-      probe_rtt_min_ > min_rtt_) {
+  const bool doubtful = probe_rtt_expired_ && probe_rtt_min_ > min_rtt_;
+  const bool loss_doubtful =
+      ambient_.wants_evidence() && sample.now > probe_rtt_ended_at_ + kProbeRttInterval;
+  if (phase_ != Phase::kProbeRtt && !idle_restart_ && full_bandwidth_reached_ &&
+      (doubtful || loss_doubtful)) {
     enter_probe_rtt();
   }
   if (phase_ == Phase::kProbeRtt) {

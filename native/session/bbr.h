@@ -52,7 +52,7 @@ class Bbr final : public CongestionController {
   void update_congestion_signals(const AckSample& sample);
   void adapt_lower_bounds();
   void update_aggregation(const AckSample& sample);
-  void learn_ambient_loss(const AckSample& sample);
+  void learn_ambient_loss();
   void check_full_pipe(const AckSample& sample);
   void check_startup_loss(const AckSample& sample);
   void update_min_rtt(const AckSample& sample);
@@ -129,6 +129,7 @@ class Bbr final : public CongestionController {
   std::uint64_t lost_in_round_ = 0;  ///< bytes
   unsigned losses_in_round_ = 0;
   AmbientLoss ambient_;
+  bool slow_round_ = false;      ///< the round began below this sender's share of the path
   bool queue_in_round_ = false;  ///< a round trip was well above the minimum
 
   // Probing.
@@ -148,6 +149,7 @@ class Bbr final : public CongestionController {
   bool probe_rtt_expired_ = false;
   std::optional<TimePoint> probe_rtt_done_;
   bool probe_rtt_round_done_ = false;
+  TimePoint probe_rtt_ended_at_{};
 
   // ACKs that come in bunches.
   WindowedMax extra_acked_{10};

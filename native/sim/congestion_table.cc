@@ -41,17 +41,17 @@ constexpr std::array kCases{
     CongestionCase{"four alike: 20 Mbit/s, 40 ms, queue 1 BDP", path(20, 40, 1), 4, 0, seconds(15),
                    seconds(40)},
     CongestionCase{"with TCP CUBIC: 10 Mbit/s, 40 ms, queue 1 BDP", path(10, 40, 1), 1, 1,
-                   seconds(15), seconds(60)},
+                   seconds(15), seconds(90)},
     CongestionCase{"with TCP CUBIC: 10 Mbit/s, 40 ms, queue 2 BDP", path(10, 40, 2), 1, 1,
-                   seconds(15), seconds(60)},
+                   seconds(15), seconds(90)},
     CongestionCase{"with TCP CUBIC: 10 Mbit/s, 40 ms, queue 4 BDP", path(10, 40, 4), 1, 1,
-                   seconds(15), seconds(60)},
+                   seconds(15), seconds(90)},
     CongestionCase{"with TCP CUBIC: 20 Mbit/s, 20 ms, queue 2 BDP", path(20, 20, 2), 1, 1,
-                   seconds(15), seconds(60)},
+                   seconds(15), seconds(90)},
     CongestionCase{"with TCP CUBIC: 20 Mbit/s, 80 ms, queue 1 BDP", path(20, 80, 1), 1, 1,
-                   seconds(15), seconds(60)},
+                   seconds(15), seconds(90)},
     CongestionCase{"with TCP CUBIC: 10 Mbit/s, 40 ms, queue 1/4 BDP", path(10, 40, 0.25), 1, 1,
-                   seconds(15), seconds(60)},
+                   seconds(15), seconds(90)},
 };
 
 double milliseconds_of(Duration duration) { return static_cast<double>(duration.count()) * 1e-6; }
