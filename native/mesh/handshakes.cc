@@ -362,9 +362,12 @@ bool Node::Impl::answer(Now now, const Endpoint& from,
     // A replayed msg1 must not cost a peer its session, not even one that is silent for now: the
     // new one waits for its first packet.
     Peer& entry = peers[peer];
-    if (entry.candidate) destroy_link(std::move(entry.candidate));
+    if (entry.candidates.size() == kMaxCandidates) {
+      destroy_link(std::move(entry.candidates.front()));
+      entry.candidates.erase(entry.candidates.begin());
+    }
     sessions[link->session->id()] = link.get();
-    entry.candidate = std::move(link);
+    entry.candidates.push_back(std::move(link));
   } else {
     install(std::move(link));
   }

@@ -34,9 +34,12 @@ struct Node::Impl {
 
   struct Peer {
     std::unique_ptr<Link> active;
-    /// Answered while `active` lived; waits for its first packet. There may be no `active`.
-    std::unique_ptr<Link> candidate;
+    /// Answered while `active` lived, oldest first: each waits for its first packet. Several,
+    /// because msg1s replayed in the round trip between our answer and the first packet must not
+    /// push the real one out. There may be no `active`.
+    std::vector<std::unique_ptr<Link>> candidates;
   };
+  static constexpr std::size_t kMaxCandidates = 8;
 
   struct PendingConnect {
     RequestId request = 0;  ///< 0: this node's own wish, nobody waits
@@ -105,6 +108,8 @@ struct Node::Impl {
   bool begun_by_lower_id(const Link& link) const;
   void install(std::unique_ptr<Link> link);
   void confirm(Link& link);
+  /// The candidate that `link` is; null when it is none.
+  static std::unique_ptr<Link> take_candidate(Peer& peer, const Link& link);
   void remove_link(Link& link, DownReason reason, const std::string& text);
   void destroy_link(std::unique_ptr<Link> link);
   void heartbeat_tick(Now now);

@@ -150,9 +150,17 @@ void Node::Impl::install(std::unique_ptr<Link> link) {
     return rival && rival->session->modern() && rival->session->stats().packets_received == 0 &&
            begun_by_lower_id(*rival) && !begun_by_lower_id(*link);
   };
-  if (peer.candidate && !kept(peer.candidate)) destroy_link(std::move(peer.candidate));
-  if (!peer.candidate && kept(previous)) peer.candidate = std::move(previous);
-  if (peer.candidate) peer.candidate->confirmed = false;
+  std::vector<std::unique_ptr<Link>> rivals = std::move(peer.candidates);
+  peer.candidates.clear();
+  for (std::unique_ptr<Link>& rival : rivals) {
+    if (kept(rival))
+      peer.candidates.push_back(std::move(rival));
+    else if (rival)
+      destroy_link(std::move(rival));
+  }
+  if (kept(previous) && peer.candidates.size() < kMaxCandidates)
+    peer.candidates.push_back(std::move(previous));
+  for (const std::unique_ptr<Link>& candidate : peer.candidates) candidate->confirmed = false;
   if (previous) destroy_link(std::move(previous));
   Link& installed = *link;
   sessions[installed.session->id()] = &installed;
@@ -162,10 +170,19 @@ void Node::Impl::install(std::unique_ptr<Link> link) {
   touch(installed);
 }
 
+std::unique_ptr<Link> Node::Impl::take_candidate(Peer& peer, const Link& link) {
+  const auto it = std::find_if(peer.candidates.begin(), peer.candidates.end(),
+                               [&](const auto& candidate) { return candidate.get() == &link; });
+  if (it == peer.candidates.end()) return nullptr;
+  std::unique_ptr<Link> taken = std::move(*it);
+  peer.candidates.erase(it);
+  return taken;
+}
+
 /// The initiator of `link` sent its first packet: only now the msg1 is known to be no replay.
 void Node::Impl::confirm(Link& link) {
   Peer& peer = peers[link.peer];
-  if (peer.candidate.get() == &link) install(std::move(peer.candidate));
+  if (auto candidate = take_candidate(peer, link)) install(std::move(candidate));
   resolve_waiting(link.peer, link.address);
 }
 
@@ -186,9 +203,9 @@ void Node::Impl::remove_link(Link& link, DownReason reason, const std::string& t
   auto it = peers.find(link.peer);
   if (it == peers.end()) return;
   Peer& peer = it->second;
-  if (peer.candidate.get() == &link) {
-    destroy_link(std::move(peer.candidate));
-    if (!peer.active) peers.erase(it);
+  if (auto candidate = take_candidate(peer, link)) {
+    destroy_link(std::move(candidate));
+    if (!peer.active && peer.candidates.empty()) peers.erase(it);
     return;
   }
   if (peer.active.get() != &link) return;
@@ -198,7 +215,8 @@ void Node::Impl::remove_link(Link& link, DownReason reason, const std::string& t
   link.session->abandon();
   destroy_link(std::move(peer.active));
   if (was_alive) sink.peer_down(id, reason, text);
-  if (!peer.candidate) peers.erase(it);  // else the peer comes up with that one's first packet
+  // A candidate may still bring the peer up, with its first packet.
+  if (peer.candidates.empty()) peers.erase(it);
 }
 
 /// A session that either side closed ends once our own CLOSE has left.
@@ -302,7 +320,9 @@ void Node::Impl::heartbeat_tick(Now now) {
   next_heartbeat = now.monotonic + config.heartbeat_interval;
   std::vector<Link*> forgotten;
   for (auto& [id, peer] : peers) {
-    if (peer.candidate && unproven(*peer.candidate, now)) forgotten.push_back(peer.candidate.get());
+    for (const auto& candidate : peer.candidates) {
+      if (unproven(*candidate, now)) forgotten.push_back(candidate.get());
+    }
     if (!peer.active) continue;
     Link& link = *peer.active;
     if (unproven(link, now)) {
@@ -430,7 +450,8 @@ void Node::shutdown(Now now, Duration drain) {
   impl.accepts.clear();
   for (auto it = impl.peers.begin(); it != impl.peers.end();) {
     Impl::Peer& peer = it->second;
-    if (peer.candidate) impl.destroy_link(std::move(peer.candidate));
+    for (auto& candidate : peer.candidates) impl.destroy_link(std::move(candidate));
+    peer.candidates.clear();
     it = peer.active ? std::next(it) : impl.peers.erase(it);
   }
   impl.advance_shutdown(now);

@@ -311,7 +311,8 @@ bool ModernSession::on_fragment(Now now, const wire::DatagramFragmentFrame& fram
     }
     it = reassemblies_.insert(
         reassemblies_.end(),
-        Reassembly{frame.stream_id, frame.epoch, frame.sequence, 0, Bytes(frame.total), {}});
+        Reassembly{
+            frame.stream_id, frame.epoch, frame.sequence, now.monotonic, Bytes(frame.total), {}});
   }
   if (it->data.size() != frame.total) {
     violate(close_code::kStreamState, "fragments of one event disagree about its length");

@@ -12,6 +12,9 @@ namespace {
 /// larger packets cost less per byte until they outgrow the processor's first-level cache.
 constexpr std::size_t kLoopbackDatagramBytes = 16384;
 
+/// An event in fragments that is not complete by then lost one for good: they leave together.
+constexpr Duration kReassemblyLife = std::chrono::seconds(10);
+
 /// Largest event of a fire-and-forget stream: what a base packet holds, so that streams behave
 /// alike towards every peer.
 constexpr std::uint32_t kMaxDatagramEvent =
@@ -200,6 +203,10 @@ Expected<void> ModernSession::send_unwindowed(Now now, OutboundBatch batch,
 }
 
 void ModernSession::evict_idle(Now now) {
+  while (!reassemblies_.empty() && now.monotonic - reassemblies_.front().begun > kReassemblyLife) {
+    reassemblies_.pop_front();
+    ++stats_.events_dropped;
+  }
   std::vector<StreamId> idle;
   for (auto& [id, entry] : streams_) {
     if (entry.current && entry.current->unacknowledged_bytes() == 0 &&

@@ -89,7 +89,8 @@ class ModernSession final : public Session {
   };
   struct Reassembly {
     StreamId stream_id;
-    std::uint64_t epoch = 0, sequence = 0, received = 0;
+    std::uint64_t epoch = 0, sequence = 0;
+    TimePoint begun{};
     Bytes data;
     IntervalSet present;
   };

@@ -420,6 +420,21 @@ TEST_F(Joined, AnEventOfManyFragmentsArrivesWholeOrNotAtAll) {
   EXPECT_EQ(gate->credit_remaining(), 65'536u) << "its credit does not";
 }
 
+TEST_F(Joined, AnEventThatLostAFragmentIsForgottenInTime) {
+  join();
+  const auto gate = open(1, false, 65'536);
+  int count = 0;
+  lose = [&](const Bytes& packet) { return packet.size() > 1'000 && ++count % 7 == 3; };
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(*a, at(now), *gate, {Bytes(8'108)}));
+  pass(seconds(1));
+  b->evict_idle(at(now));
+  const std::uint64_t dropped = b->stats().events_dropped;
+  pass(seconds(10));
+  b->evict_idle(at(now));
+  EXPECT_EQ(b->stats().events_dropped - dropped, 5u - b_events.streams[0].messages.size());
+  EXPECT_LT(b_events.streams[0].messages.size(), 5u);
+}
+
 TEST_F(Joined, SequencesAndIndicesNameTheEventsOfAPacket) {
   join();
   carry();
