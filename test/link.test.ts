@@ -167,15 +167,22 @@ describeLinks('over a bad link, everything arrives intact:', () => {
 describeLinks('a transfer goes on', () => {
   const LINK: Conditions = { delay: '5ms', rate: '50mbit', queue: '128k' };
 
-  test.each(['silent', 'icmp'] as const)(
-    'when the MTU of the path shrinks on the way (%s)',
-    async (oversize) => {
-      const route = await connectOverLink(LINK, 79);
+  test.each([
+    ['silent', false],
+    ['icmp', false],
+    ['silent', true],
+    ['icmp', true],
+  ] as const)(
+    'when the MTU of the path shrinks on the way (%s, IPv6: %s)',
+    async (oversize, ipv6) => {
+      const route = await connectOverLink(LINK, 79, { ipv6 });
       const under = await startTransfer(route, 12 * MIB);
       await under.reaches(3 * MIB);
-      // Above the 1200 bytes of UDP payload that every path is expected to carry.
-      await route.link.set('both', { mtu: 1240, oversize });
+      // Room for the 1200 bytes of UDP payload that every path is expected to carry, and little more.
+      await route.link.set('both', { mtu: ipv6 ? 1280 : 1240, oversize });
       expect(await under.result).toMatchObject({ intact: true });
+      // There was something to shrink.
+      expect((await route.link.stats()).ab.tooBig).toBeGreaterThan(0);
     },
     60_000,
   );

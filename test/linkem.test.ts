@@ -25,10 +25,10 @@ interface Ends {
   far: RemotePeer;
 }
 
-async function udpOverLink(options: LinkOptions, { ipv6 = false } = {}): Promise<Ends> {
+async function udpOverLink(options: LinkOptions): Promise<Ends> {
   const network = makeNetwork();
-  const a = network.namespace({ ipv6 });
-  const b = network.namespace({ ipv6 });
+  const a = network.namespace();
+  const b = network.namespace();
   const link = await network.link(a, b, options);
   const near = new RemotePeer(a, UDP_PEER);
   network.onClose(() => near.end());

@@ -84,8 +84,9 @@ function removeOrphans() {
 
 /** One network namespace. */
 class Namespace {
-  constructor(name) {
+  constructor(name, ipv6) {
     this.name = name;
+    this.ipv6 = ipv6;
   }
 
   /** Runs a program to its end inside and yields its output. */
@@ -127,7 +128,7 @@ class Network {
 
   /** A new namespace, its loopback device up, without IPv6 unless asked for. */
   namespace({ ipv6 = false } = {}) {
-    const namespace = new Namespace(`${PREFIX}-${process.pid}-${++lastId}`);
+    const namespace = new Namespace(`${PREFIX}-${process.pid}-${++lastId}`, ipv6);
     command('ip', ['netns', 'add', namespace.name]);
     this.#namespaces.push(namespace);
     // Else devices send router solicitations: traffic that nobody asked for.
@@ -137,8 +138,8 @@ class Network {
   }
 
   /**
-   * Joins two namespaces by an emulated link. Ends have the addresses `<subnet>.1` and `<subnet>.2`
-   * and the device `device`.
+   * Joins two namespaces by an emulated link. Ends have the addresses `<subnet>.1` and `<subnet>.2`,
+   * with IPv6 also `fd77::1` and `fd77::2`, and the device `device`.
    */
   async link(
     a,
@@ -155,6 +156,13 @@ class Network {
     ]) {
       namespace.ip('addr', 'add', `${address}/24`, 'dev', device);
       namespace.ip('link', 'set', 'dev', device, 'up');
+    }
+    if (a.ipv6 && b.ipv6) {
+      link.addrA6 = 'fd77::1';
+      link.addrB6 = 'fd77::2';
+      // Nobody else is on the link who could have the address.
+      a.ip('addr', 'add', `${link.addrA6}/64`, 'dev', device, 'nodad');
+      b.ip('addr', 'add', `${link.addrB6}/64`, 'dev', device, 'nodad');
     }
     if (conditions !== undefined) await link.set('both', conditions);
     if (ab !== undefined) await link.set('ab', ab);

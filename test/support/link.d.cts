@@ -64,6 +64,7 @@ export interface LinkOptions {
 
 export declare class Namespace {
   readonly name: string;
+  readonly ipv6: boolean;
   run(program: string, ...args: string[]): string;
   ip(...args: string[]): string;
   fork(script: string, args?: string[], options?: ForkOptions): ChildProcess;
@@ -75,6 +76,9 @@ export declare class Link {
   readonly b: Namespace;
   readonly addrA: string;
   readonly addrB: string;
+  /** Where both namespaces have IPv6. */
+  readonly addrA6?: string;
+  readonly addrB6?: string;
   readonly device: string;
   set(where: 'ab' | 'ba' | 'both', conditions: Conditions): Promise<void>;
   stats(): Promise<LinkStats>;

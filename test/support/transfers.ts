@@ -61,17 +61,21 @@ export async function connectNodes(
   return { network, sender, receiver, from, to };
 }
 
-/** Two connected nodes at the ends of one link. */
+/** Two connected nodes at the ends of one link; `config` beside `ipv6` is that of the nodes. */
 export async function connectOverLink(
   conditions: Conditions,
   seed: number,
-  config: Record<string, unknown> = {},
+  config: { ipv6?: boolean; [option: string]: unknown } = {},
 ): Promise<Route & { link: Link }> {
+  const { ipv6 = false, ...options } = config;
   const network = makeNetwork();
-  const a = network.namespace();
-  const b = network.namespace();
+  const a = network.namespace({ ipv6 });
+  const b = network.namespace({ ipv6 });
   const link = await network.link(a, b, { conditions, seed });
-  const route = await connectNodes(network, [a, b], [link.addrA, link.addrB], config);
+  const hosts: [string, string] = ipv6
+    ? [`[${link.addrA6!}]`, `[${link.addrB6!}]`]
+    : [link.addrA, link.addrB];
+  const route = await connectNodes(network, [a, b], hosts, options);
   return { ...route, link };
 }
 
