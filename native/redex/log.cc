@@ -80,6 +80,7 @@ Expected<std::uint64_t> Log::append(const Append& request) {
       evict(events.timestamp);
       drop_unneeded();
     }
+    appended(count, heap_bytes);
     for (std::size_t i = 0; i < armed_.size();) {
       TailCore& core = *armed_[i];
       if (core.cursor >= next_seq_) {

@@ -51,9 +51,9 @@ class Log {
   void end_tails(const void* owner);
   std::uint64_t position(const TailCore& core) const;
 
-  FileStats stats();
+  virtual FileStats stats();
   void skip_to(std::uint64_t target);
-  void sweep_retention();
+  virtual void sweep_retention();
 
   /// `done` as in `File::sync`. In memory there is nothing to do.
   virtual void sync(SyncCallback done);
@@ -63,6 +63,8 @@ class Log {
   std::size_t lower_bound(std::uint64_t seq) const;
   void evict(UnixNanos now);
   void drop_unneeded();
+  /// After an append, with the lock held.
+  virtual void appended(std::size_t /*count*/, std::uint64_t /*bytes*/) {}
   UnixNanos now() const;
 
   mutable std::mutex mutex_;
