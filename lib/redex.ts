@@ -5,12 +5,12 @@
  */
 
 import './internal/async_dispose';
+import type { RedexFile as CoreRedexFile } from './core/redex';
 import {
   type RedexEventJs,
   type RedexFileConfigJs,
   type RedexFileStatsJs,
   Redex as CoreRedex,
-  RedexFile as CoreRedexFile,
 } from './core/redex';
 import { onAbort } from './internal/abort';
 import type { ClosableIterator } from './internal/async_queue';

@@ -128,8 +128,7 @@ export class Redex {
     try {
       return new RedexFile(INTERNAL, this.#native.openFile(channelName, options), this.#mailbox);
     } catch (error) {
-      const name = error instanceof Error && error.message.startsWith('invalid channel name: ');
-      throw name ? new RedexError(`redex: ${error.message}`) : redexError('open_file', error);
+      throw redexError('open_file', error);
     }
   }
 
@@ -243,7 +242,7 @@ export class RedexFile {
     try {
       return Promise.resolve(this.openTail(fromSeq ?? 0n));
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

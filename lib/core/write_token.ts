@@ -28,7 +28,7 @@ export class WriteToken {
    * @throws Error when the text is none; the message starts with `WriteToken parse:`.
    */
   static fromString(text: string): WriteToken {
-    const colon = String(text).indexOf(':');
+    const colon = typeof text === 'string' ? text.indexOf(':') : -1;
     if (colon < 0) throw new Error('WriteToken parse: expected `<origin_hex>:<seq>`');
     const origin = text.slice(0, colon);
     if (!/^[0-9a-fA-F]{16}$/u.test(origin)) {

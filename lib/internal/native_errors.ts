@@ -48,9 +48,10 @@ export function classifyWithPrefix(prefix: string, error: unknown): unknown {
 export function redexError(context: string, error: unknown): unknown {
   if (!(error instanceof Error) && !isForeignError(error)) return error;
   const code = codeOf(error);
-  if (error instanceof RedexError || code === undefined || !code.startsWith('ERR_NETMESH_REDEX'))
-    return error;
-  return new RedexError(`redex: ${context}: ${error.message}`, code);
+  if (error instanceof RedexError || !code?.startsWith('ERR_NETMESH_REDEX')) return error;
+  // A bad name is one wherever it is used.
+  const named = error.message.startsWith('invalid channel name: ');
+  return new RedexError(`redex: ${named ? '' : `${context}: `}${error.message}`, code);
 }
 
 function rebuild(error: Error, message: string): Error {

@@ -67,7 +67,7 @@ export class TailReader {
         const event = this.#pull();
         if (event !== undefined) return Promise.resolve(event);
       } catch (error) {
-        return Promise.reject(error as Error);
+        return Promise.reject(error);
       }
     }
     return new Promise((resolve, reject) => {
