@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kNameDigits = 10;
 constexpr std::size_t kSmallestMapping = 64 * 1024;
 /// Reserved ahead of the last payload: as much as the burst has written so far, within these.
-constexpr std::size_t kSmallestWindow = 256 * 1024;
+constexpr std::size_t kSmallestWindow = 64 * 1024;
 constexpr std::size_t kLargestWindow = 32 * 1024 * 1024;
 /// Appends no further apart than this are one burst; this many, or so many bytes, make a window
 /// worth its cost.
@@ -153,7 +153,7 @@ bool Generation::extend_window(const NewEvents& events) {
   const std::uint64_t average = std::max<std::uint64_t>(
       (streak_bytes_ + events.bytes) / (std::uint64_t{streak_} + events.payloads.size()), 1);
   const std::size_t more = std::clamp<std::size_t>(
-      static_cast<std::size_t>(next_window_bytes_ / average), 1024, kLargestWindow / kRecordBytes);
+      static_cast<std::size_t>(next_window_bytes_ / average), 256, kLargestWindow / kRecordBytes);
   const std::size_t record_end = records_ + events.payloads.size() + more;
 
   // A disk that has no room for this may still have room for the events alone.
