@@ -2,6 +2,7 @@
 
 #include "base/hex.h"
 #include "binding/node.h"
+#include "binding/redex.h"
 #include "binding/stream.h"
 
 namespace netmesh::binding {
@@ -27,10 +28,17 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   auto addon = std::make_unique<Addon>();
   const Napi::Function stream_class = StreamWrap::define(env);
   addon->stream_class = Napi::Persistent(stream_class);
+  const Napi::Function redex_file_class = RedexFileWrap::define(env);
+  addon->redex_file_class = Napi::Persistent(redex_file_class);
+  const Napi::Function redex_tail_class = RedexTailWrap::define(env);
+  addon->redex_tail_class = Napi::Persistent(redex_tail_class);
   env.SetInstanceData(addon.release());
 
   exports.Set("NativeNode", NodeWrap::define(env));
   exports.Set("NativeStream", stream_class);
+  exports.Set("NativeRedex", RedexWrap::define(env));
+  exports.Set("NativeRedexFile", redex_file_class);
+  exports.Set("NativeRedexTail", redex_tail_class);
   exports.Set("SEND_BACKPRESSURE", kSendBackpressure);
   exports.Set("SEND_NOT_CONNECTED", kSendNotConnected);
   exports.Set("SEND_SHUT_DOWN", kSendShutDown);

@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "binding/redex_file.h"
+#include "binding/redex_tail.h"
 #include "runtime/node.h"
 
 namespace netmesh::binding {
@@ -18,6 +20,11 @@ struct Addon {
   Napi::FunctionReference stream_class;
   /// The stream for the NativeStream under construction; without one nobody can construct it.
   std::unique_ptr<runtime::Stream> stream_to_wrap;
+  /// The same for logs and their tails.
+  Napi::FunctionReference redex_file_class;
+  std::unique_ptr<RedexFileWrap::Parts> redex_file_to_wrap;
+  Napi::FunctionReference redex_tail_class;
+  std::unique_ptr<RedexTailWrap::Parts> redex_tail_to_wrap;
 };
 
 }  // namespace netmesh::binding

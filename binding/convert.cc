@@ -28,6 +28,18 @@ const char* code_of(ErrorKind kind) {
       return "ERR_NETMESH_FATAL";
     case ErrorKind::kShutDown:
       return "ERR_NETMESH_SHUT_DOWN";
+    case ErrorKind::kRedex:
+      return "ERR_NETMESH_REDEX";
+    case ErrorKind::kRedexClosed:
+      return "ERR_NETMESH_REDEX_CLOSED";
+    case ErrorKind::kRedexTooLarge:
+      return "ERR_NETMESH_REDEX_TOO_LARGE";
+    case ErrorKind::kRedexLagged:
+      return "ERR_NETMESH_REDEX_LAGGED";
+    case ErrorKind::kRedexIo:
+      return "ERR_NETMESH_REDEX_IO";
+    case ErrorKind::kRedexInUse:
+      return "ERR_NETMESH_REDEX_IN_USE";
   }
   return "ERR_NETMESH_FATAL";
 }

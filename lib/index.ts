@@ -14,8 +14,17 @@ export {
   EventTooLargeError,
   InvalidArgumentError,
   NotConnectedError,
+  RedexError,
   ShutDownError,
 } from './core/errors';
+export { Redex, RedexFile } from './cortex';
+export type {
+  RedexEvent,
+  RedexFileConfig,
+  RedexFileStats,
+  RedexOptions,
+  RedexTailOptions,
+} from './cortex';
 export type { NetmeshErrorCode } from './core/errors';
 export type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
 export type * from './types';

@@ -21,9 +21,10 @@ const CONFINED_HEADERS = [
   { header: /^uv(\.h|\/)/, folders: ['native/runtime', 'binding'] },
   { header: /^(napi|node_api|js_native_api)\.h$/, folders: ['binding'] },
   {
-    header: /^(sys\/(socket|epoll|eventfd|mman)|netinet\/.*|poll|unistd|pthread)\.h$/,
+    header: /^(sys\/(socket|epoll|eventfd)|netinet\/.*|poll|pthread)\.h$/,
     folders: ['native/runtime'],
   },
+  { header: /^(sys\/mman|unistd)\.h$/, folders: ['native/runtime', 'native/redex'] },
 ];
 
 /** The binding talks to runtime/ and names what that hands out; the layers below are not its business. */

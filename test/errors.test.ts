@@ -6,6 +6,7 @@ import {
   EventTooLargeError,
   InvalidArgumentError,
   NotConnectedError,
+  RedexError,
   ShutDownError,
 } from 'netmesh';
 import * as core from 'netmesh/core';
@@ -17,6 +18,7 @@ test.each([
   [NotConnectedError, 'stream not connected'],
   [ChannelError, 'channel error'],
   [ChannelAuthError, 'channel: unauthorized'],
+  [RedexError, 'redex error'],
 ])('%p has its documented default message and keeps a detail verbatim', (Class, message) => {
   const error = new Class();
   expect(error).toBeInstanceOf(Error);
@@ -41,6 +43,7 @@ test('every class has a code of the table, under its own name', () => {
     new EventTooLargeError('x'),
     new InvalidArgumentError('x'),
     new ShutDownError(),
+    new RedexError(),
     new core.AddonError('x'),
   ];
   for (const error of samples) {

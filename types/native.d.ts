@@ -205,6 +205,95 @@ export declare class NativeNode {
   unref(): void;
 }
 
+export interface NativeRedexFileOptions {
+  persistent: boolean;
+  fsyncEveryN?: bigint;
+  fsyncEveryBytes?: bigint;
+  fsyncIntervalMs?: bigint;
+  retentionMaxEvents?: bigint;
+  retentionMaxBytes?: bigint;
+  retentionMaxAgeMs?: bigint;
+}
+
+/**
+ * Events of a log, their payloads one after another in `data`. `meta` lies at the start of `data` and
+ * holds records of 5 words: low and high half of the sequence number, offset in `data`, length,
+ * checksum, whose highest bit stands for an inline payload.
+ */
+export interface NativeRedexEvents {
+  data: ArrayBuffer;
+  meta: Uint32Array;
+}
+
+export interface NativeRedexFileStats {
+  events: bigint;
+  firstSeq: bigint;
+  nextSeq: bigint;
+  payloadBytes: bigint;
+  syncedSeq: bigint;
+  corruptReads: bigint;
+  failedSyncs: bigint;
+  compactions: bigint;
+}
+
+export declare class NativeRedex {
+  /**
+   * `onReady` is called on the JavaScript thread, once for everything that has come: finished requests
+   * with the error of each, and the ids of tails that have something again.
+   */
+  constructor(
+    persistentDir: string | undefined,
+    onReady: (requests: number[], errors: Array<Error | undefined>, tails: number[]) => void,
+  );
+  openFile(name: string, options: NativeRedexFileOptions): NativeRedexFile;
+  /** Of the open files. */
+  names(): string[];
+}
+
+export declare class NativeRedexFile {
+  private constructor();
+  append(payload: Uint8Array): bigint;
+  /** The first sequence number; of an empty list the next one. */
+  appendBatch(payloads: readonly Uint8Array[]): bigint;
+  /** A part of the range, and where to go on (at or beyond `end` when that was all). */
+  readRange(
+    start: bigint,
+    end: bigint,
+    maxEvents: number,
+    maxBytes: number,
+  ): NativeRedexEvents & { next: bigint };
+  len(): bigint;
+  stats(): NativeRedexFileStats;
+  tail(fromSeq: bigint): NativeRedexTail;
+  /** These two return a request id; the result comes through `onReady`. */
+  sync(): number;
+  close(): number;
+  sweepRetention(): void;
+  readonly closed: boolean;
+  /** What waits keeps the process alive between these two, which all objects of a NativeRedex share. */
+  ref(): void;
+  unref(): void;
+}
+
+/**
+ * How a tail stands after {@link NativeRedexTail.take}: 0 there may be more, 1 caught up (`onReady`
+ * will say when there is more), 2 ended, 3 lagged.
+ */
+export type NativeRedexTailState = 0 | 1 | 2 | 3;
+
+export declare class NativeRedexTail {
+  private constructor();
+  readonly id: number;
+  /** The next events and the state after them, or the state alone when there are none. */
+  take(
+    maxEvents: number,
+    maxBytes: number,
+  ): NativeRedexTailState | (NativeRedexEvents & { state: NativeRedexTailState });
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
 export declare function generateKeyPair(): { publicKey: string; secretKey: string };
 /** 'GSO/GRO', processor features: what this process runs with. */
 export declare function platformInfo(): { aes: boolean; version: string };

@@ -15,6 +15,12 @@ export type NetmeshErrorCode =
   | 'ERR_NETMESH_SHUT_DOWN'
   | 'ERR_NETMESH_CHANNEL'
   | 'ERR_NETMESH_CHANNEL_UNAUTHORIZED'
+  | 'ERR_NETMESH_REDEX'
+  | 'ERR_NETMESH_REDEX_CLOSED'
+  | 'ERR_NETMESH_REDEX_TOO_LARGE'
+  | 'ERR_NETMESH_REDEX_LAGGED'
+  | 'ERR_NETMESH_REDEX_IO'
+  | 'ERR_NETMESH_REDEX_IN_USE'
   | 'ERR_NETMESH_ADDON';
 
 /** One row of {@link ERROR_TABLE}. */
@@ -79,6 +85,36 @@ export const ERROR_TABLE: Readonly<Record<NetmeshErrorCode, NetmeshErrorInfo>> =
     name: 'ChannelAuthError',
     prefixes: ['channel: unauthorized'],
     meaning: 'The publisher does not let this node subscribe.',
+  },
+  ERR_NETMESH_REDEX: {
+    name: 'RedexError',
+    prefixes: ['redex: '],
+    meaning: 'A log refuses its name, its configuration or an argument; nothing was changed.',
+  },
+  ERR_NETMESH_REDEX_CLOSED: {
+    name: 'RedexError',
+    prefixes: ['redex: '],
+    meaning: 'The log was closed; open it again.',
+  },
+  ERR_NETMESH_REDEX_TOO_LARGE: {
+    name: 'RedexError',
+    prefixes: ['redex: '],
+    meaning: 'The payload exceeds what the log can hold; nothing was appended.',
+  },
+  ERR_NETMESH_REDEX_LAGGED: {
+    name: 'RedexError',
+    prefixes: ['redex: tail: '],
+    meaning: 'Retention took the events that the tail would have delivered next.',
+  },
+  ERR_NETMESH_REDEX_IO: {
+    name: 'RedexError',
+    prefixes: ['redex: '],
+    meaning: 'The operating system refused to read or write; an append that failed has no effect.',
+  },
+  ERR_NETMESH_REDEX_IN_USE: {
+    name: 'RedexError',
+    prefixes: ['redex: open_file: '],
+    meaning: 'Another process has the log open.',
   },
   ERR_NETMESH_ADDON: {
     name: 'AddonError',
@@ -176,6 +212,18 @@ export class ShutDownError extends Error {
   constructor(message = 'MeshNode has been shut down') {
     super(message);
     this.name = 'ShutDownError';
+  }
+}
+
+/** Thrown by logs; every message starts with `redex:`. The `code` tells the kinds apart. */
+export class RedexError extends Error {
+  readonly code: NetmeshErrorCode;
+
+  constructor(detail?: string, code: NetmeshErrorCode = 'ERR_NETMESH_REDEX') {
+    super(detail ?? 'redex error');
+    this.name = 'RedexError';
+    this.code = code;
+    Object.setPrototypeOf(this, new.target.prototype);
   }
 }
 

@@ -15,7 +15,16 @@ export {
   EventTooLargeError,
   InvalidArgumentError,
   NotConnectedError,
+  RedexError,
   ShutDownError,
 } from './errors';
+export { Redex, RedexFile, RedexTailIter } from './redex';
+export type {
+  RedexEventJs,
+  RedexFileConfigJs,
+  RedexFileStatsJs,
+  ReplicationConfigJs,
+} from './redex';
+export { WriteToken } from './write_token';
 export type { NetmeshErrorCode } from './errors';
 export type { MeshOptions, StoredEvent } from '../types';

@@ -10,6 +10,7 @@ import {
   InvalidArgumentError,
   type NetmeshErrorCode,
   NotConnectedError,
+  RedexError,
   ShutDownError,
 } from '../core/errors';
 
@@ -43,6 +44,16 @@ export function classifyWithPrefix(prefix: string, error: unknown): unknown {
   return rebuilt === error ? new ConnectionError(prefix + message, code) : rebuilt;
 }
 
+/** A failure of a log's method, as a `RedexError` with the documented context before its text. */
+export function redexError(context: string, error: unknown): unknown {
+  if (!(error instanceof Error) && !isForeignError(error)) return error;
+  const code = codeOf(error);
+  if (error instanceof RedexError || !code?.startsWith('ERR_NETMESH_REDEX')) return error;
+  // A bad name is one wherever it is used.
+  const named = error.message.startsWith('invalid channel name: ');
+  return new RedexError(`redex: ${named ? '' : `${context}: `}${error.message}`, code);
+}
+
 function rebuild(error: Error, message: string): Error {
   if (message.startsWith('stream would block')) return new BackpressureError(message);
   if (message.startsWith('stream not connected')) return new NotConnectedError(message);
@@ -64,6 +75,13 @@ function rebuild(error: Error, message: string): Error {
       return new ChannelError(message);
     case 'ERR_NETMESH_CHANNEL_UNAUTHORIZED':
       return new ChannelAuthError(message);
+    case 'ERR_NETMESH_REDEX':
+    case 'ERR_NETMESH_REDEX_CLOSED':
+    case 'ERR_NETMESH_REDEX_TOO_LARGE':
+    case 'ERR_NETMESH_REDEX_LAGGED':
+    case 'ERR_NETMESH_REDEX_IO':
+    case 'ERR_NETMESH_REDEX_IN_USE':
+      return new RedexError(message, code);
     case 'ERR_NETMESH_ADDON':
     case undefined:
       return error;

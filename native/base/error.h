@@ -16,6 +16,12 @@ enum class ErrorKind {
   kConnection,       ///< a handshake or the socket failed
   kFatal,            ///< the call is not allowed in this state
   kShutDown,         ///< the node has been shut down
+  kRedex,            ///< a log cannot do this, as it is or as it is configured
+  kRedexClosed,      ///< the log was closed
+  kRedexTooLarge,    ///< the payload exceeds what the log can hold
+  kRedexLagged,      ///< a tail asks for events that the log no longer has
+  kRedexIo,          ///< the operating system refused to read or write
+  kRedexInUse,       ///< another process writes to the log
 };
 
 /// A failure with its user-visible text (spec 10 §15.2 fixes many of the texts).
