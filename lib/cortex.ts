@@ -4,7 +4,25 @@
  * @packageDocumentation
  */
 
-export { RedexError } from './core/errors';
+export { CortexError, NetDbError, RedexError } from './core/errors';
+export { WriteToken } from './core/write_token';
+export { MemoriesOrderBy, TaskStatus, TasksOrderBy } from './internal/cortex_types';
+export type {
+  AdapterOptions,
+  CortexSnapshot,
+  FoldProgress,
+  Memory,
+  MemoryFilter,
+  NetDbBundle,
+  NetDbOpenConfig,
+  SnapshotAndWatch,
+  Task,
+  TaskFilter,
+  TimeFilter,
+} from './internal/cortex_types';
+export { MemoriesAdapter } from './memories';
+export { NetDb } from './netdb';
+export { TasksAdapter } from './tasks';
 export { Redex, RedexFile } from './redex';
 export type {
   RedexEvent,

@@ -354,7 +354,13 @@ export declare class NativeTasks extends NativeAdapter<NativeTaskFilter> {
 
 /** Words of a row: pinned, lengths of content and source, number of tags, their lengths. */
 export declare class NativeMemories extends NativeAdapter<NativeMemoryFilter> {
-  store(id: bigint, content: string, tags: readonly string[], source: string, nowNs: bigint): bigint;
+  store(
+    id: bigint,
+    content: string,
+    tags: readonly string[],
+    source: string,
+    nowNs: bigint,
+  ): bigint;
   retag(id: bigint, tags: readonly string[], nowNs: bigint): bigint;
   pin(id: bigint, nowNs: bigint): bigint;
   unpin(id: bigint, nowNs: bigint): bigint;

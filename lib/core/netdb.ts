@@ -39,11 +39,7 @@ export class NetDb {
   readonly #tasks: TasksAdapter | null;
   readonly #memories: MemoriesAdapter | null;
 
-  private constructor(
-    token: symbol,
-    tasks: TasksAdapter | null,
-    memories: MemoriesAdapter | null,
-  ) {
+  private constructor(token: symbol, tasks: TasksAdapter | null, memories: MemoriesAdapter | null) {
     if (token !== INTERNAL) throw new InvalidArgumentError('use NetDb.open');
     this.#tasks = tasks;
     this.#memories = memories;

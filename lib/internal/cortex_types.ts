@@ -125,3 +125,9 @@ export interface NetDbOpenConfig {
   /** Open memories. Default: false. */
   withMemories?: boolean | null;
 }
+
+/** A result, and what becomes of it from that instant on. */
+export interface SnapshotAndWatch<T> {
+  readonly snapshot: T[];
+  readonly updates: AsyncIterable<T[]>;
+}
