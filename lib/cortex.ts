@@ -21,6 +21,19 @@ export type {
   TimeFilter,
 } from './internal/cortex_types';
 export { MemoriesAdapter } from './memories';
+export { Model, defineModel, event } from './model';
+export type {
+  EventInfo,
+  EventType,
+  IndexFunction,
+  IndexValue,
+  ModelClass,
+  ModelCodec,
+  ModelDefinition,
+  ModelKey,
+  ModelQuery,
+  ModelRows,
+} from './model';
 export { NetDb } from './netdb';
 export { TasksAdapter } from './tasks';
 export { Redex, RedexFile } from './redex';

@@ -29,6 +29,8 @@ export {
   TasksAdapter,
   TasksOrderBy,
   WriteToken,
+  defineModel,
+  event,
 } from './cortex';
 export type {
   AdapterOptions,

@@ -10,6 +10,7 @@ import type {
   MemoryFilter,
   SnapshotAndWatch,
 } from './internal/cortex_types';
+import { managerOf } from './internal/managers';
 import * as validate from './internal/validate';
 import type { Redex } from './redex';
 import type { WaitOptions } from './types';
@@ -165,10 +166,6 @@ export class MemoriesAdapter {
   [Symbol.asyncDispose](): Promise<void> {
     return this.napi[Symbol.asyncDispose]();
   }
-}
-
-function managerOf(redex: Redex): Redex['napi'] {
-  return validate.object(redex, 'redex').napi;
 }
 
 function options(opts: AdapterOptions | null | undefined): AdapterOptions {

@@ -10,6 +10,7 @@ import type {
   TaskFilter,
   SnapshotAndWatch,
 } from './internal/cortex_types';
+import { managerOf } from './internal/managers';
 import * as validate from './internal/validate';
 import type { Redex } from './redex';
 import type { WaitOptions } from './types';
@@ -152,10 +153,6 @@ export class TasksAdapter {
   [Symbol.asyncDispose](): Promise<void> {
     return this.napi[Symbol.asyncDispose]();
   }
-}
-
-function managerOf(redex: Redex): Redex['napi'] {
-  return validate.object(redex, 'redex').napi;
 }
 
 function options(opts: AdapterOptions | null | undefined): AdapterOptions {

@@ -4,12 +4,13 @@ import { AdapterCore, type Watch } from '../internal/cortex_adapter';
 import { taskFilter } from '../internal/cortex_filters';
 import { decodeTasks } from '../internal/cortex_rows';
 import type { CortexSnapshot, FoldProgress, Task, TaskFilter } from '../internal/cortex_types';
+import { nativeManagerOf } from '../internal/managers';
 import { addon } from '../internal/native';
 import { classifyArguments, explain } from '../internal/native_errors';
 import * as validate from '../internal/validate';
 import type { WaitOptions } from '../types';
 import { CortexError, InvalidArgumentError } from './errors';
-import { type Redex, nativeRedexOf } from './redex';
+import type { Redex } from './redex';
 import { WriteToken } from './write_token';
 
 type Core = AdapterCore<Task, NativeTaskFilter, NativeTasks>;
@@ -119,7 +120,7 @@ export class TasksAdapter {
     persistent: boolean | null | undefined,
     snapshot?: { stateBytes: Uint8Array; lastSeq: bigint | null },
   ): Promise<TasksAdapter> {
-    const native = nativeRedexOf(redex);
+    const native = nativeManagerOf(redex);
     const origin = validate.u64OrInteger(originHash, 'originHash');
     const onDisk = validate.boolean(persistent ?? false, 'persistent');
     const core: Core = new AdapterCore(

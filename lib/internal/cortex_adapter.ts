@@ -1,6 +1,6 @@
 // One open adapter: its waits, its watches, and what keeps the process alive for them.
 
-import type { NativeAdapter, NativeSnapshot, NativeWaitState } from '../../types/native';
+import type { NativeAdapter, NativeWaitState } from '../../types/native';
 import { CortexError } from '../core/errors';
 import { onAbort, rejected } from './abort';
 import type { CortexSnapshot, FoldProgress } from './cortex_types';
@@ -134,11 +134,6 @@ export class AdapterCore<Row, Filter, Native extends NativeAdapter<Filter>> {
     waitedFor.delete(this);
   }
 
-  forget(watch: number): void {
-    this.#watches.delete(watch);
-    this.native.unwatch(watch);
-  }
-
   #name(): number {
     this.#lastName = this.#lastName === MAX_NAME ? 1 : this.#lastName + 1;
     return this.#lastName;
@@ -202,19 +197,22 @@ export class AdapterCore<Row, Filter, Native extends NativeAdapter<Filter>> {
   ): { block: ArrayBuffer | undefined; watch: Watch<Row> } {
     const name = this.#name();
     const block = this.native.watch(name, filter, withRows);
-    const watch = new Watch<Row>(
-      () => this.native.watchNext(name),
-      this.#decode,
-      () => {
+    const watch = new Watch<Row>({
+      poll: () => {
+        const rows = this.native.watchNext(name);
+        return rows === undefined || rows === null ? rows : this.#decode(rows);
+      },
+      hold: () => {
         this.hold();
       },
-      () => {
+      release: () => {
         this.release();
       },
-      () => {
-        this.forget(name);
+      forget: () => {
+        this.#watches.delete(name);
+        this.native.unwatch(name);
       },
-    );
+    });
     this.#watches.set(name, watch);
     return { block, watch };
   }
@@ -222,35 +220,22 @@ export class AdapterCore<Row, Filter, Native extends NativeAdapter<Filter>> {
 
 /** A stream of the rows of one filter: `next` yields them whenever they have changed. */
 export class Watch<Row> {
-  readonly #poll: () => ArrayBuffer | null | undefined;
-  readonly #decode: (block: ArrayBuffer) => Row[];
-  readonly #hold: () => void;
-  readonly #release: () => void;
-  readonly #forget: () => void;
+  readonly #source: WatchSource<Row>;
   #readers: Array<(rows: Row[] | null) => void> = [];
   #closed = false;
 
-  constructor(
-    poll: () => ArrayBuffer | null | undefined,
-    decode: (block: ArrayBuffer) => Row[],
-    hold: () => void,
-    release: () => void,
-    forget: () => void,
-  ) {
-    this.#poll = poll;
-    this.#decode = decode;
-    this.#hold = hold;
-    this.#release = release;
-    this.#forget = forget;
+  constructor(source: WatchSource<Row>) {
+    this.#source = source;
   }
 
   /** The rows as they are by now, once they differ from those before; null at the end. */
   next(): Promise<Row[] | null> {
     if (this.#closed) return Promise.resolve(null);
     if (this.#readers.length === 0) {
-      const block = this.#poll();
-      if (block !== undefined) return Promise.resolve(this.#arrived(block));
-      this.#hold();
+      const rows = this.#source.poll();
+      if (rows === null) this.close();
+      if (rows !== undefined) return Promise.resolve(rows);
+      this.#source.hold();
     }
     return new Promise((resolve) => {
       this.#readers.push(resolve);
@@ -261,35 +246,37 @@ export class Watch<Row> {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#forget();
+    this.#source.forget();
     const readers = this.#readers;
     this.#readers = [];
-    if (readers.length > 0) this.#release();
+    if (readers.length > 0) this.#source.release();
     for (const resolve of readers) resolve(null);
   }
 
   /** There may be something to read. */
   wake(): void {
     while (this.#readers.length > 0) {
-      const block = this.#poll();
-      if (block === undefined) return;
-      const resolve = this.#readers.shift();
-      const last = this.#readers.length === 0;
-      resolve?.(this.#arrived(block));
-      if (last) this.#release();
+      const rows = this.#source.poll();
+      if (rows === undefined) return;
+      if (rows === null) {
+        this.close();
+        return;
+      }
+      this.#readers.shift()?.(rows);
+      if (this.#readers.length === 0) this.#source.release();
     }
   }
+}
 
-  #arrived(block: ArrayBuffer | null): Row[] | null {
-    if (block !== null) return this.#decode(block);
-    this.#closed = true;
-    this.#forget();
-    const readers = this.#readers;
-    this.#readers = [];
-    if (readers.length > 0) this.#release();
-    for (const resolve of readers) resolve(null);
-    return null;
-  }
+/** What a watch reads from. */
+export interface WatchSource<Row> {
+  /** The rows when they have changed, undefined when not, null at the end. */
+  poll(): Row[] | null | undefined;
+  /** A reader begins to wait, and waits no more. */
+  hold(): void;
+  release(): void;
+  /** The watch is over. */
+  forget(): void;
 }
 
 /** A watch as something to loop over; leaving the loop closes it. */
@@ -331,9 +318,4 @@ export function iterate<Row>(
       };
     },
   };
-}
-
-/** A snapshot as the addon takes it. */
-export function nativeSnapshot(stateBytes: Uint8Array, lastSeq: bigint | null): NativeSnapshot {
-  return { stateBytes, lastSeq };
 }
