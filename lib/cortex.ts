@@ -21,7 +21,7 @@ export type {
   TimeFilter,
 } from './internal/cortex_types';
 export { MemoriesAdapter } from './memories';
-export { Model, defineModel, event } from './model';
+export { Model, defineModel, event, rowsOf } from './model';
 export type {
   EventInfo,
   EventType,
@@ -33,6 +33,7 @@ export type {
   ModelKey,
   ModelQuery,
   ModelRows,
+  RowType,
 } from './model';
 export { NetDb } from './netdb';
 export { TasksAdapter } from './tasks';

@@ -31,6 +31,7 @@ export {
   WriteToken,
   defineModel,
   event,
+  rowsOf,
 } from './cortex';
 export type {
   AdapterOptions,

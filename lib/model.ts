@@ -37,16 +37,18 @@ export interface EventInfo {
 
 /** Payloads as bytes. The default is JSON that knows bigints, too. */
 export interface ModelCodec {
-  encode(value: unknown): Uint8Array;
-  decode(bytes: Buffer): unknown;
+  readonly encode: (value: unknown) => Uint8Array;
+  readonly decode: (bytes: Buffer) => unknown;
+}
+
+/** Names the type of a model's rows; made by {@link rowsOf}. */
+export interface RowType<Row> {
+  /** Only for the compiler. */
+  readonly type?: (row: Row) => Row;
 }
 
 /** What {@link defineModel} takes. */
-export interface ModelDefinition<
-  Events extends object,
-  Row,
-  Indexes extends Record<string, IndexFunction<Row>>,
-> {
+export interface ModelDefinition<Events extends object, Row, IndexName extends string> {
   /** The log is `cortex/models/<name>`: lower case letters, digits, `-`, `_`, `.`, `/`. */
   name: string;
   /**
@@ -54,6 +56,8 @@ export interface ModelDefinition<
    * append them.
    */
   events: { [Name in keyof Events]: EventType<Events[Name]> };
+  /** The type of the rows. Where it is missing, the functions in `indexes` tell. */
+  rows?: RowType<Row>;
   /**
    * What each event does to the rows. Must depend on nothing else, as it runs again on every opening. An
    * event whose function throws leaves the rows as they were.
@@ -62,7 +66,7 @@ export interface ModelDefinition<
     [Name in keyof Events]: (rows: ModelRows<Row>, payload: Events[Name], info: EventInfo) => void;
   };
   /** Fields by which rows are found without looking at all of them. */
-  indexes?: Indexes;
+  indexes?: Record<IndexName, IndexFunction<Row>>;
   /** When a fold function throws: `'stop'` folding (the default), or `'continue'` with the next event. */
   onFoldError?: 'stop' | 'continue';
   codec?: ModelCodec;
@@ -100,20 +104,34 @@ export function event<Payload>(options: EventType<Payload> = {}): EventType<Payl
   return options;
 }
 
+/** The type of a model's rows, for {@link ModelDefinition.rows}. */
+export function rowsOf<Row>(): RowType<Row> {
+  return {};
+}
+
 /**
  * Defines a model.
  *
+ * ```ts
+ * const counters = defineModel({
+ *   name: 'counters',
+ *   rows: rowsOf<{ name: string; value: number }>(),
+ *   events: { counted: event<{ name: string; by: number }>() },
+ *   fold: {
+ *     counted(rows, { name, by }) {
+ *       rows.set(name, { name, value: (rows.get(name)?.value ?? 0) + by });
+ *     },
+ *   },
+ * });
+ * ```
+ *
  * @throws InvalidArgumentError when the definition does not hold together.
  */
-export function defineModel<
-  Events extends object,
-  Row,
-  Indexes extends Record<string, IndexFunction<Row>> = Record<never, IndexFunction<Row>>,
->(
-  definition: ModelDefinition<Events, Row, Indexes>,
-): ModelClass<Events, Row, keyof Indexes & string> {
-  const shape = shapeOf(definition as unknown as ModelDefinition<object, Row, never>);
-  type Opened = Model<Events, Row, keyof Indexes & string>;
+export function defineModel<Events extends object, Row, IndexName extends string = never>(
+  definition: ModelDefinition<Events, Row, IndexName>,
+): ModelClass<Events, Row, IndexName> {
+  const shape = shapeOf(definition as unknown as ModelDefinition<object, Row, string>);
+  type Opened = Model<Events, Row, IndexName>;
   const open = (
     redex: Redex,
     originHash: bigint | number,
@@ -124,7 +142,7 @@ export function defineModel<
     const origin = validate.u64OrInteger(originHash, 'originHash');
     const { persistent } = validate.optionsObject(opts ?? undefined, 'options');
     const onDisk = validate.boolean(persistent ?? false, 'persistent');
-    return Model.open(shape, manager, origin, onDisk, snapshot) as unknown as Promise<Opened>;
+    return Model.open(shape, manager, origin, onDisk, snapshot);
   };
   return {
     name: shape.name,
@@ -149,7 +167,7 @@ const MAX_NAME_BYTES = 200;
 const NAME = /^[a-z0-9_.-]+(?:\/[a-z0-9_.-]+)*$/u;
 
 /** The definition, checked, with all codes. */
-function shapeOf<Row>(definition: ModelDefinition<object, Row, never>): ModelShape<Row> {
+function shapeOf<Row>(definition: ModelDefinition<object, Row, string>): ModelShape<Row> {
   validate.object(definition, 'definition');
   const name = validate.string(definition.name, 'name');
   const reserved = name.split('/').some((segment) => segment === '.' || segment === '..');

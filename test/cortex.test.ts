@@ -95,10 +95,8 @@ describe('tasks', () => {
       '\0',
       'x'.repeat(100_000),
     ];
-    let last = 0n;
-    titles.forEach((title, i) => (last = tasks.create(BigInt(i), title, max)));
-    last = tasks.create(max, 'last', 0n);
-    await tasks.waitForSeq(last);
+    titles.forEach((title, i) => tasks.create(BigInt(i), title, max));
+    await tasks.waitForSeq(tasks.create(max, 'last', 0n));
     expect(tasks.listTasks().map(({ title }) => title)).toEqual([...titles, 'last']);
     expect(tasks.get(max)).toMatchObject({ id: max, createdNs: 0n });
     expect(tasks.get(0n)?.createdNs).toBe(max);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import * as fc from 'fast-check';
-import { CortexError, InvalidArgumentError, Redex, WriteToken, defineModel, event } from 'netmesh';
+import { CortexError, InvalidArgumentError, Redex, WriteToken, defineModel, event, rowsOf } from 'netmesh';
 import type { Model, ModelRows } from 'netmesh/cortex';
 
 const ORIGIN = 7n;
@@ -314,9 +314,10 @@ describe('snapshots', () => {
 test('bigints are kept in events, rows and snapshots', async () => {
   const ledger = defineModel({
     name: 'ledger',
+    rows: rowsOf<{ amount: bigint }>(),
     events: { booked: event<{ id: bigint; amount: bigint }>() },
     fold: {
-      booked: (rows: ModelRows<{ amount: bigint }>, { id, amount }, { seq }) => {
+      booked: (rows, { id, amount }, { seq }) => {
         rows.set(id, { amount: amount + seq });
       },
     },
@@ -333,9 +334,10 @@ test('bigints are kept in events, rows and snapshots', async () => {
 test('a codec of one’s own decides the bytes', async () => {
   const raw = defineModel({
     name: 'raw',
+    rows: rowsOf<{ text: string }>(),
     events: { said: event<string>() },
     fold: {
-      said: (rows: ModelRows<{ text: string }>, text, { seq }) => {
+      said: (rows, text, { seq }) => {
         rows.set(seq, { text });
       },
     },

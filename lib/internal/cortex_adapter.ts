@@ -168,7 +168,11 @@ export class AdapterCore<Row, Filter, Native extends NativeAdapter<Filter>> {
         else this.drain();
       };
       const timer =
-        timeoutMs === undefined ? undefined : setTimeout(() => giveUp(timeoutError?.()), timeoutMs);
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              giveUp(timeoutError?.());
+            }, timeoutMs);
       const stopListening = onAbort(signal, () => {
         giveUp(signal?.reason);
       });

@@ -2,7 +2,7 @@
 
 import type { NativeCommonFilter, NativeMemoryFilter, NativeTaskFilter } from '../../types/native';
 import {
-  MemoriesOrderBy,
+  type MemoriesOrderBy,
   type MemoryFilter,
   type TaskFilter,
   TaskStatus,

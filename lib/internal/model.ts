@@ -57,7 +57,7 @@ export interface ModelShape<Row> {
 /** Conditions on rows, all of which hold. */
 export interface ModelQuery<Row, IndexName extends string = string> {
   /** Values under which the indexes have the row. */
-  by?: { readonly [Name in IndexName]?: IndexValue };
+  by?: Readonly<Partial<Record<IndexName, IndexValue>>>;
   /** Looked at row by row. */
   where?: (row: Row, key: ModelKey) => boolean;
   /** What to order by; rows that are equal in it, and all without it, come as their keys came. */
@@ -468,7 +468,11 @@ export class Model<Events extends object, Row, IndexName extends string = string
         wait.reject(error);
       };
       const timer =
-        timeoutMs === undefined ? undefined : setTimeout(() => giveUp(timeout()), timeoutMs);
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              giveUp(timeout());
+            }, timeoutMs);
       const stopListening = onAbort(signal, () => {
         giveUp(signal?.reason);
       });
@@ -552,7 +556,7 @@ export class Model<Events extends object, Row, IndexName extends string = string
     }
     if (descending !== undefined) validate.boolean(descending, 'descending');
     if (limit !== undefined) validate.u32(limit, 'limit');
-    return query as ModelQuery<Row>;
+    return query;
   }
 
   #matches({ by, where }: ModelQuery<Row>, row: Row, key: ModelKey): boolean {

@@ -35,9 +35,10 @@ export function classify(error: unknown): unknown {
 
 /** {@link classify}, for calls that leave the check of their arguments to the addon. */
 export function classifyArguments(error: unknown): unknown {
-  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  if (!(error instanceof Error) && !isForeignError(error)) return error;
+  const { code } = error as { code?: unknown };
   return code === 'ERR_INVALID_ARG_TYPE' || code === 'ERR_OUT_OF_RANGE'
-    ? new InvalidArgumentError((error as Error).message)
+    ? new InvalidArgumentError(error.message)
     : classify(error);
 }
 
