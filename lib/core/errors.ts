@@ -270,3 +270,26 @@ export class AddonError extends Error {
     this.name = 'AddonError';
   }
 }
+
+/** The message of anything that was thrown: a string itself, an object's `message`, else nothing. */
+export function extractMessage(error: unknown): string {
+  if (typeof error === 'string') return error;
+  if (typeof error !== 'object' || error === null) return '';
+  const { message } = error as { message?: unknown };
+  return typeof message === 'string' ? message : '';
+}
+
+/**
+ * The typed error that a message's prefix stands for, `cortex:` or `netdb:`. What has its class already,
+ * or no such prefix, is returned as it is.
+ */
+export function classifyError(error: unknown): unknown {
+  const message = extractMessage(error);
+  if (message.startsWith('cortex:')) {
+    return error instanceof CortexError ? error : new CortexError(message, { cause: error });
+  }
+  if (message.startsWith('netdb:')) {
+    return error instanceof NetDbError ? error : new NetDbError(message);
+  }
+  return error;
+}
