@@ -1,6 +1,8 @@
 #include "binding/addon.h"
 
 #include "base/hex.h"
+#include "binding/cortex_adapter.h"
+#include "binding/cortex_log.h"
 #include "binding/node.h"
 #include "binding/redex.h"
 #include "binding/stream.h"
@@ -39,6 +41,11 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeRedex", RedexWrap::define(env));
   exports.Set("NativeRedexFile", redex_file_class);
   exports.Set("NativeRedexTail", redex_tail_class);
+  exports.Set("NativeTasks", define_tasks_class(env));
+  exports.Set("NativeMemories", define_memories_class(env));
+  exports.Set("NativeModelLog", ModelLogWrap::define(env));
+  exports.Set("encodeBundle", Napi::Function::New<encode_bundle>(env, "encodeBundle"));
+  exports.Set("decodeBundle", Napi::Function::New<decode_bundle>(env, "decodeBundle"));
   exports.Set("SEND_BACKPRESSURE", kSendBackpressure);
   exports.Set("SEND_NOT_CONNECTED", kSendNotConnected);
   exports.Set("SEND_SHUT_DOWN", kSendShutDown);

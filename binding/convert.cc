@@ -40,6 +40,10 @@ const char* code_of(ErrorKind kind) {
       return "ERR_NETMESH_REDEX_IO";
     case ErrorKind::kRedexInUse:
       return "ERR_NETMESH_REDEX_IN_USE";
+    case ErrorKind::kCortex:
+      return "ERR_NETMESH_CORTEX";
+    case ErrorKind::kNetDb:
+      return "ERR_NETMESH_NETDB";
   }
   return "ERR_NETMESH_FATAL";
 }
@@ -106,24 +110,6 @@ Napi::Value copy_to_array_buffer(Napi::Env env, const void* bytes, std::size_t s
   napi_value buffer = nullptr;
   check(env, napi_create_arraybuffer(env, size, &data, &buffer));
   if (size > 0) std::memcpy(data, bytes, size);
-  return {env, buffer};
-}
-
-Napi::Value to_array_buffer(Napi::Env env, Slab slab) {
-  const std::size_t size = slab.size();
-  if (size <= kCopyBytes) return copy_to_array_buffer(env, slab.data(), size);
-  napi_value buffer = nullptr;
-  const napi_status status = napi_create_external_arraybuffer(
-      env, slab.data(), size,
-      [](napi_env, void* data, void* capacity) {
-        BlockCache::give(static_cast<std::byte*>(data), reinterpret_cast<std::uintptr_t>(capacity));
-      },
-      reinterpret_cast<void*>(static_cast<std::uintptr_t>(slab.capacity())), &buffer);
-  // Some embedders of V8 allow no memory but their own.
-  if (status == napi_no_external_buffers_allowed)
-    return copy_to_array_buffer(env, slab.data(), size);
-  check(env, status);
-  slab.release();
   return {env, buffer};
 }
 
@@ -294,6 +280,24 @@ Napi::Value from_congestion(Napi::Env env, const std::optional<runtime::Congesti
   return out;
 }
 
+Napi::Value from_slab(Napi::Env env, Slab slab) {
+  const std::size_t size = slab.size();
+  if (size <= kCopyBytes) return copy_to_array_buffer(env, slab.data(), size);
+  napi_value buffer = nullptr;
+  const napi_status status = napi_create_external_arraybuffer(
+      env, slab.data(), size,
+      [](napi_env, void* data, void* capacity) {
+        BlockCache::give(static_cast<std::byte*>(data), reinterpret_cast<std::uintptr_t>(capacity));
+      },
+      reinterpret_cast<void*>(static_cast<std::uintptr_t>(slab.capacity())), &buffer);
+  // Some embedders of V8 allow no memory but their own.
+  if (status == napi_no_external_buffers_allowed)
+    return copy_to_array_buffer(env, slab.data(), size);
+  check(env, status);
+  slab.release();
+  return {env, buffer};
+}
+
 Napi::Object from_peer_info(Napi::Env env, const runtime::PeerInfo& peer) {
   Napi::Object out = Napi::Object::New(env);
   set(out, "nodeId", peer.node_id);
@@ -420,7 +424,7 @@ Napi::Object from_block(Napi::Env env, SmallBlocks& pool, runtime::DeliveryBlock
   if (SmallBlocks::fits(block)) {
     placed = pool.place(env, block);
   } else {
-    placed.data = to_array_buffer(env, std::move(block.bytes));
+    placed.data = from_slab(env, std::move(block.bytes));
     const Napi::Value buffer =
         copy_to_array_buffer(env, block.meta.data(), words * sizeof(std::uint32_t));
     napi_value meta = nullptr;

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/slab.h"
 #include "binding/small_blocks.h"
 #include "runtime/node.h"
 
@@ -66,6 +67,8 @@ class EventList {
 Napi::Value from_u64(Napi::Env env, std::uint64_t value);
 Napi::Value from_i64(Napi::Env env, std::int64_t value);
 Napi::Value from_bytes(Napi::Env env, ByteSpan bytes);
+/// An ArrayBuffer of the slab's bytes, without a copy when they are many: JavaScript frees them.
+Napi::Value from_slab(Napi::Env env, Slab slab);
 Napi::Object from_peer_info(Napi::Env env, const runtime::PeerInfo& peer);
 Napi::Object from_stream_stats(Napi::Env env, const runtime::StreamStats& stats);
 Napi::Object from_control_event(Napi::Env env, const runtime::ControlEvent& event);

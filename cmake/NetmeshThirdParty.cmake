@@ -41,6 +41,16 @@ netmesh_third_party(expected)
 target_include_directories(netmesh_third_party_expected SYSTEM INTERFACE
     "${NETMESH_EXPECTED_INCLUDE_DIR}")
 
+# The static library refers to nothing by absolute address, and few of its tables can be left out.
+netmesh_require_header(NETMESH_UTF8PROC_INCLUDE_DIR utf8proc.h libutf8proc-dev)
+find_library(NETMESH_UTF8PROC_LIBRARY NAMES libutf8proc.a REQUIRED)
+mark_as_advanced(NETMESH_UTF8PROC_LIBRARY)
+netmesh_third_party(utf8proc)
+target_include_directories(netmesh_third_party_utf8proc SYSTEM INTERFACE
+    "${NETMESH_UTF8PROC_INCLUDE_DIR}")
+target_compile_definitions(netmesh_third_party_utf8proc INTERFACE UTF8PROC_STATIC)
+target_link_libraries(netmesh_third_party_utf8proc INTERFACE "${NETMESH_UTF8PROC_LIBRARY}")
+
 # Headers only: inside Node the symbols are Node's own. A program of ours links `uv_library` as well.
 netmesh_require_header(NETMESH_UV_INCLUDE_DIR uv.h libuv1-dev)
 netmesh_third_party(uv)

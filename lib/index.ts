@@ -11,19 +11,44 @@ export {
   ChannelAuthError,
   ChannelError,
   ConnectionError,
+  CortexError,
   EventTooLargeError,
   InvalidArgumentError,
+  NetDbError,
   NotConnectedError,
   RedexError,
   ShutDownError,
 } from './core/errors';
-export { Redex, RedexFile } from './cortex';
+export {
+  MemoriesAdapter,
+  MemoriesOrderBy,
+  NetDb,
+  Redex,
+  RedexFile,
+  TaskStatus,
+  TasksAdapter,
+  TasksOrderBy,
+  WriteToken,
+  defineModel,
+  event,
+  rowsOf,
+} from './cortex';
 export type {
+  AdapterOptions,
+  CortexSnapshot,
+  FoldProgress,
+  Memory,
+  MemoryFilter,
+  NetDbBundle,
+  NetDbOpenConfig,
   RedexEvent,
   RedexFileConfig,
   RedexFileStats,
   RedexOptions,
   RedexTailOptions,
+  SnapshotAndWatch,
+  Task,
+  TaskFilter,
 } from './cortex';
 export type { NetmeshErrorCode } from './core/errors';
 export type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';

@@ -23,6 +23,7 @@ const PACKAGES = {
     'libb2-dev',
     'libxxhash-dev',
     'libexpected-dev',
+    'libutf8proc-dev',
   ],
   test: ['libgtest-dev', 'libbenchmark-dev'],
   lint: ['clang-format-14'],

@@ -18,6 +18,7 @@ const CONFINED_HEADERS = [
   { header: /^sodium(\.h|\/)/, folders: ['native/crypto'] },
   { header: /^blake2\.h$/, folders: ['native/crypto'] },
   { header: /^xxh(ash|3)\.h$/, folders: ['native/crypto'] },
+  { header: /^utf8proc\.h$/, folders: ['native/cortex'] },
   { header: /^uv(\.h|\/)/, folders: ['native/runtime', 'binding'] },
   { header: /^(napi|node_api|js_native_api)\.h$/, folders: ['binding'] },
   {

@@ -3,8 +3,10 @@ import {
   ChannelAuthError,
   ChannelError,
   ConnectionError,
+  CortexError,
   EventTooLargeError,
   InvalidArgumentError,
+  NetDbError,
   NotConnectedError,
   RedexError,
   ShutDownError,
@@ -19,6 +21,8 @@ test.each([
   [ChannelError, 'channel error'],
   [ChannelAuthError, 'channel: unauthorized'],
   [RedexError, 'redex error'],
+  [CortexError, 'cortex adapter error'],
+  [NetDbError, 'netdb error'],
 ])('%p has its documented default message and keeps a detail verbatim', (Class, message) => {
   const error = new Class();
   expect(error).toBeInstanceOf(Error);
@@ -39,6 +43,8 @@ test('every class has a code of the table, under its own name', () => {
     new NotConnectedError(),
     new ChannelError(),
     new ChannelAuthError(),
+    new CortexError(),
+    new NetDbError(),
     new ConnectionError('x'),
     new EventTooLargeError('x'),
     new InvalidArgumentError('x'),
@@ -96,4 +102,20 @@ describe('errors of the addon', () => {
       'public key must be 32 bytes',
     );
   });
+});
+
+test('errors from elsewhere are classified by the prefix of their message', () => {
+  const foreign = new Error('cortex: create failed: adapter closed');
+  const classified = errors.classifyError(foreign);
+  expect(classified).toBeInstanceOf(CortexError);
+  expect(classified).toMatchObject({ message: foreign.message, cause: foreign });
+  expect(errors.classifyError(classified)).toBe(classified);
+  expect(errors.classifyError('netdb: decode')).toBeInstanceOf(NetDbError);
+  for (const other of [new Error('redex: append: file closed'), undefined, 5, { message: 5 }]) {
+    expect(errors.classifyError(other)).toBe(other);
+  }
+  expect(errors.extractMessage('text')).toBe('text');
+  expect(errors.extractMessage(foreign)).toBe(foreign.message);
+  expect(errors.extractMessage({ message: 5 })).toBe('');
+  expect(errors.extractMessage(null)).toBe('');
 });

@@ -297,3 +297,143 @@ export declare class NativeRedexTail {
 export declare function generateKeyPair(): { publicKey: string; secretKey: string };
 /** 'GSO/GRO', processor features: what this process runs with. */
 export declare function platformInfo(): { aes: boolean; version: string };
+
+/** `order`: 2 × key (id, created, updated) + 1 when descending. Undefined: no condition. */
+export interface NativeCommonFilter {
+  createdAfterNs?: bigint;
+  createdBeforeNs?: bigint;
+  updatedAfterNs?: bigint;
+  updatedBeforeNs?: bigint;
+  order?: number;
+  limit?: number;
+}
+
+export interface NativeTaskFilter extends NativeCommonFilter {
+  /** 0: pending, 1: completed. */
+  status?: number;
+  titleContains?: string;
+}
+
+export interface NativeMemoryFilter extends NativeCommonFilter {
+  source?: string;
+  contentContains?: string;
+  tag?: string;
+  anyTag?: string[];
+  allTags?: string[];
+  pinned?: boolean;
+}
+
+export interface NativeSnapshot {
+  stateBytes: Uint8Array;
+  lastSeq: bigint | null;
+}
+
+/** Results of {@link NativeAdapter.waitForSeq} and waitForToken: pending, reached, stopped. */
+export type NativeWaitState = 0 | 1 | 2;
+
+/** What has happened since the last drain: names of waits and of watches. */
+export interface NativeAdapterNews {
+  reached: number[];
+  stopped: number[];
+  /** Of which `watchNext` may have rows, or the end. */
+  watches: number[];
+}
+
+/**
+ * What tasks and memories have in common. Ids, times and sequence numbers are BigInts or safe integers.
+ * Rows come in blocks: two 32-bit counts (rows, words), per row 64-bit id, created, updated, then the
+ * words, then text in UTF-8. Bit 8 of a row's first word: all of its text is ASCII.
+ */
+export declare class NativeAdapter<Filter> {
+  /** `onReady` is called on the JavaScript thread when `drain()` has something. */
+  constructor(onReady: () => void);
+  /** Once, before everything else. */
+  open(
+    redex: NativeRedex,
+    originHash: bigint,
+    persistent: boolean,
+    snapshot?: NativeSnapshot,
+  ): Promise<void>;
+  /** The last event that was in the log when it was opened, if there was one to fold. */
+  openedAt(): bigint | null;
+  delete(id: bigint): bigint;
+  list(filter?: Filter): ArrayBuffer;
+  get(id: bigint): ArrayBuffer;
+  count(): number;
+  snapshot(): { bytes: ArrayBuffer; offset: number; lastSeq: bigint | null };
+  watermarks(): { folded: bigint | null; applied: bigint | null; errors: bigint };
+  running(): boolean;
+  /** A pending wait is settled by name through `drain`. */
+  waitForSeq(seq: bigint, waiter: number): NativeWaitState;
+  waitForToken(originHash: bigint, seq: bigint, waiter: number): NativeWaitState;
+  /** True when the wait was still pending. */
+  cancelWait(waiter: number): boolean;
+  stoppedError(applied: boolean): Error;
+  /** With rows: those of this instant, which `watchNext` then does not repeat. */
+  watch(name: number, filter: Filter | undefined, withRows: boolean): ArrayBuffer | undefined;
+  /** Undefined: nothing new, `drain` will name the watch. Null: the end. */
+  watchNext(name: number): ArrayBuffer | null | undefined;
+  unwatch(name: number): void;
+  drain(): NativeAdapterNews;
+  /** Stops folding. Idempotent. */
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+/** Words of a row: status, length of the title. Text: the title. */
+export declare class NativeTasks extends NativeAdapter<NativeTaskFilter> {
+  create(id: bigint, title: string, nowNs: bigint): bigint;
+  rename(id: bigint, newTitle: string, nowNs: bigint): bigint;
+  complete(id: bigint, nowNs: bigint): bigint;
+}
+
+/** Words of a row: pinned, lengths of content and source, number of tags, their lengths. */
+export declare class NativeMemories extends NativeAdapter<NativeMemoryFilter> {
+  store(
+    id: bigint,
+    content: string,
+    tags: readonly string[],
+    source: string,
+    nowNs: bigint,
+  ): bigint;
+  retag(id: bigint, tags: readonly string[], nowNs: bigint): bigint;
+  pin(id: bigint, nowNs: bigint): bigint;
+  unpin(id: bigint, nowNs: bigint): bigint;
+}
+
+/**
+ * Some events of a log, in a block as rows are: per event 64-bit sequence number, origin, origin's own
+ * sequence number; two words, the event type (256: not an event) and the length of the body; bodies.
+ */
+export interface NativeModelBatch {
+  state: 'more' | 'empty' | 'ended' | 'lagged';
+  /** Everything before it has been handed out or passed over. */
+  position: bigint;
+  events: ArrayBuffer | null;
+}
+
+/** The log of a model that JavaScript folds. */
+export declare class NativeModelLog {
+  /** `onReady` is called once after every batch whose state was 'empty', when there is more. */
+  constructor(onReady: () => void);
+  open(redex: NativeRedex, channel: string, persistent: boolean): Promise<void>;
+  stats(): { events: bigint; firstSeq: bigint; nextSeq: bigint };
+  skipTo(seq: bigint): void;
+  /** Where `take` goes on; to be called before the first. */
+  seek(seq: bigint): void;
+  take(maxEvents: number, maxBytes: number): NativeModelBatch;
+  append(dispatch: number, originHash: bigint, appSeq: bigint, body: Uint8Array): bigint;
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+export declare function encodeBundle(
+  tasks: NativeSnapshot | null,
+  memories: NativeSnapshot | null,
+): Buffer;
+export declare function decodeBundle(bundle: Uint8Array): {
+  tasks: NativeSnapshot | null;
+  memories: NativeSnapshot | null;
+};

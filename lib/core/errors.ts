@@ -21,6 +21,8 @@ export type NetmeshErrorCode =
   | 'ERR_NETMESH_REDEX_LAGGED'
   | 'ERR_NETMESH_REDEX_IO'
   | 'ERR_NETMESH_REDEX_IN_USE'
+  | 'ERR_NETMESH_CORTEX'
+  | 'ERR_NETMESH_NETDB'
   | 'ERR_NETMESH_ADDON';
 
 /** One row of {@link ERROR_TABLE}. */
@@ -115,6 +117,16 @@ export const ERROR_TABLE: Readonly<Record<NetmeshErrorCode, NetmeshErrorInfo>> =
     name: 'RedexError',
     prefixes: ['redex: open_file: '],
     meaning: 'Another process has the log open.',
+  },
+  ERR_NETMESH_CORTEX: {
+    name: 'CortexError',
+    prefixes: ['cortex:'],
+    meaning: 'An adapter or model cannot do this, or its fold has stopped.',
+  },
+  ERR_NETMESH_NETDB: {
+    name: 'NetDbError',
+    prefixes: ['netdb:'],
+    meaning: 'A bundle of snapshots is none, or is cut off.',
   },
   ERR_NETMESH_ADDON: {
     name: 'AddonError',
@@ -227,6 +239,28 @@ export class RedexError extends Error {
   }
 }
 
+/** Thrown when an adapter or model cannot do what is asked, or its fold has stopped. */
+export class CortexError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_CORTEX';
+
+  constructor(detail?: string, options?: { cause?: unknown }) {
+    super(detail ?? 'cortex adapter error', options);
+    this.name = 'CortexError';
+    Object.setPrototypeOf(this, new.target.prototype);
+  }
+}
+
+/** Thrown for a bundle of snapshots that is none, or is cut off. */
+export class NetDbError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_NETDB';
+
+  constructor(detail?: string) {
+    super(detail ?? 'netdb error');
+    this.name = 'NetDbError';
+    Object.setPrototypeOf(this, new.target.prototype);
+  }
+}
+
 /** Thrown when the native addon is missing or cannot be loaded on this platform. */
 export class AddonError extends Error {
   readonly code: NetmeshErrorCode = 'ERR_NETMESH_ADDON';
@@ -235,4 +269,27 @@ export class AddonError extends Error {
     super(message, options);
     this.name = 'AddonError';
   }
+}
+
+/** The message of anything that was thrown: a string itself, an object's `message`, else nothing. */
+export function extractMessage(error: unknown): string {
+  if (typeof error === 'string') return error;
+  if (typeof error !== 'object' || error === null) return '';
+  const { message } = error as { message?: unknown };
+  return typeof message === 'string' ? message : '';
+}
+
+/**
+ * The typed error that a message's prefix stands for, `cortex:` or `netdb:`. What has its class already,
+ * or no such prefix, is returned as it is.
+ */
+export function classifyError(error: unknown): unknown {
+  const message = extractMessage(error);
+  if (message.startsWith('cortex:')) {
+    return error instanceof CortexError ? error : new CortexError(message, { cause: error });
+  }
+  if (message.startsWith('netdb:')) {
+    return error instanceof NetDbError ? error : new NetDbError(message);
+  }
+  return error;
 }

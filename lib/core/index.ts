@@ -12,8 +12,10 @@ export {
   ChannelAuthError,
   ChannelError,
   ConnectionError,
+  CortexError,
   EventTooLargeError,
   InvalidArgumentError,
+  NetDbError,
   NotConnectedError,
   RedexError,
   ShutDownError,
@@ -25,6 +27,20 @@ export type {
   RedexFileStatsJs,
   ReplicationConfigJs,
 } from './redex';
+export { MemoriesAdapter, MemoriesSnapshotAndWatch, MemoryWatchIter } from './memories_adapter';
+export { NetDb } from './netdb';
+export { TaskWatchIter, TasksAdapter, TasksSnapshotAndWatch } from './tasks_adapter';
 export { WriteToken } from './write_token';
+export { MemoriesOrderBy, TaskStatus, TasksOrderBy } from '../internal/cortex_types';
+export type {
+  CortexSnapshot,
+  FoldProgress,
+  Memory,
+  MemoryFilter,
+  NetDbBundle,
+  NetDbOpenConfig,
+  Task,
+  TaskFilter,
+} from '../internal/cortex_types';
 export type { NetmeshErrorCode } from './errors';
 export type { MeshOptions, StoredEvent } from '../types';

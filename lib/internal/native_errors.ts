@@ -5,14 +5,17 @@ import {
   ChannelAuthError,
   ChannelError,
   ConnectionError,
+  CortexError,
   ERROR_TABLE,
   EventTooLargeError,
   InvalidArgumentError,
+  NetDbError,
   type NetmeshErrorCode,
   NotConnectedError,
   RedexError,
   ShutDownError,
 } from '../core/errors';
+import * as validate from './validate';
 
 /** The code of an error that netmesh raised, else undefined. */
 function codeOf(error: Error): NetmeshErrorCode | undefined {
@@ -28,6 +31,35 @@ function codeOf(error: Error): NetmeshErrorCode | undefined {
  */
 export function classify(error: unknown): unknown {
   return error instanceof Error || isForeignError(error) ? rebuild(error, error.message) : error;
+}
+
+/** {@link classify}, for calls that leave the check of their arguments to the addon. */
+export function classifyArguments(error: unknown): unknown {
+  if (!(error instanceof Error) && !isForeignError(error)) return error;
+  const { code } = error as { code?: unknown };
+  return code === 'ERR_INVALID_ARG_TYPE' || code === 'ERR_OUT_OF_RANGE'
+    ? new InvalidArgumentError(error.message)
+    : classify(error);
+}
+
+/**
+ * The error of a call that left the check of its arguments to the addon: which argument is wrong, when
+ * one is, else what the addon says.
+ */
+export function explain(
+  error: unknown,
+  numbers: Record<string, unknown>,
+  strings: Record<string, unknown> = {},
+  lists: Record<string, unknown> = {},
+): unknown {
+  try {
+    for (const [name, value] of Object.entries(numbers)) validate.u64OrInteger(value, name);
+    for (const [name, value] of Object.entries(strings)) validate.string(value, name);
+    for (const [name, value] of Object.entries(lists)) validate.strings(value, name);
+  } catch (invalid) {
+    return invalid;
+  }
+  return classifyArguments(error);
 }
 
 /**
@@ -82,6 +114,10 @@ function rebuild(error: Error, message: string): Error {
     case 'ERR_NETMESH_REDEX_IO':
     case 'ERR_NETMESH_REDEX_IN_USE':
       return new RedexError(message, code);
+    case 'ERR_NETMESH_CORTEX':
+      return new CortexError(message);
+    case 'ERR_NETMESH_NETDB':
+      return new NetDbError(message);
     case 'ERR_NETMESH_ADDON':
     case undefined:
       return error;

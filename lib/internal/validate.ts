@@ -37,6 +37,27 @@ export function u64(value: unknown, name: string): bigint {
   return value;
 }
 
+/** An unsigned 64-bit integer, which may also come as a number that is safe. */
+export function u64OrInteger(value: unknown, name: string): bigint {
+  return typeof value === 'number' && Number.isSafeInteger(value)
+    ? u64(BigInt(value), name)
+    : u64(value, name);
+}
+
+/** A string. */
+export function string(value: unknown, name: string): string {
+  if (typeof value !== 'string') throw invalid(`${name} must be a string; got ${describe(value)}`);
+  return value;
+}
+
+/** An array of strings. */
+export function strings(value: unknown, name: string): string[] {
+  if (!Array.isArray(value)) {
+    throw invalid(`${name} must be an array of strings; got ${describe(value)}`);
+  }
+  return value.map((each, index) => string(each, `${name}[${index}]`));
+}
+
 /** An integer between two bounds, both allowed. */
 export function integer(value: unknown, name: string, min: number, max: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {

@@ -22,6 +22,8 @@ enum class ErrorKind {
   kRedexLagged,      ///< a tail asks for events that the log no longer has
   kRedexIo,          ///< the operating system refused to read or write
   kRedexInUse,       ///< another process writes to the log
+  kCortex,           ///< an adapter cannot do this, or its fold has stopped
+  kNetDb,            ///< a bundle is not one
 };
 
 /// A failure with its user-visible text (spec 10 §15.2 fixes many of the texts).

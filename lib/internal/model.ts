@@ -1,0 +1,656 @@
+// An open model: reads its log batch by batch, folds, and tells those who wait and watch.
+
+import '../internal/async_dispose';
+import type { NativeModelLog } from '../../types/native';
+import { CortexError } from '../core/errors';
+import type { Redex as CoreRedex } from '../core/redex';
+import type { EventInfo } from '../model';
+import type { WaitOptions } from '../types';
+import { WriteToken } from '../core/write_token';
+import { onAbort, rejected } from './abort';
+import { Watch, iterate } from './cortex_adapter';
+import { RowReader } from './cortex_rows';
+import type { CortexSnapshot, FoldProgress, SnapshotAndWatch } from './cortex_types';
+import {
+  type Change,
+  type Entry,
+  IndexedRows,
+  type IndexFunction,
+  type IndexValue,
+  type ModelKey,
+  type ModelRows,
+  isKey,
+} from './model_rows';
+import { nativeManagerOf } from './managers';
+import { addon } from './native';
+import { classifyArguments } from './native_errors';
+import { readSnapshot, writeSnapshot } from './model_snapshot';
+import * as validate from './validate';
+
+/** Codes of applications' own events. */
+export const FIRST_CODE = 0x80;
+export const LAST_CODE = 0xff;
+
+const DEFECTIVE = 0x100;
+const BATCH_EVENTS = 512;
+const BATCH_BYTES = 256 * 1024;
+/** The event loop has its turn after so long. */
+const SLICE_MS = 4;
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
+const MAX_MS = 0x7fff_ffff;
+
+/** A definition, checked. */
+export interface ModelShape<Row> {
+  readonly name: string;
+  readonly codes: ReadonlyMap<string, number>;
+  readonly names: ReadonlyMap<number, string>;
+  readonly checks: ReadonlyMap<string, ((value: unknown) => unknown) | undefined>;
+  readonly folds: Readonly<
+    Record<string, (rows: ModelRows<Row>, payload: unknown, info: EventInfo) => void>
+  >;
+  readonly indexes: Readonly<Record<string, IndexFunction<Row>>>;
+  readonly stopOnError: boolean;
+  readonly encode: (value: unknown) => Uint8Array;
+  readonly decode: (bytes: Buffer) => unknown;
+}
+
+/** Conditions on rows, all of which hold. */
+export interface ModelQuery<Row, IndexName extends string = string> {
+  /** Values under which the indexes have the row. */
+  by?: Readonly<Partial<Record<IndexName, IndexValue>>>;
+  /** Looked at row by row. */
+  where?: (row: Row, key: ModelKey) => boolean;
+  /** What to order by; rows that are equal in it, and all without it, come as their keys came. */
+  orderBy?: (row: Row) => string | number | bigint;
+  descending?: boolean;
+  /** At most so many, the first in order. */
+  limit?: number;
+}
+
+interface Wait {
+  readonly seq: bigint;
+  readonly applied: boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Watching<Row> {
+  readonly query: ModelQuery<Row>;
+  readonly watch: Watch<Row>;
+  dirty: boolean;
+}
+
+/** Models that somebody waits for: a promise must settle even if nobody holds its model. */
+const waitedFor = new Set<object>();
+
+/** An open model. Its rows are frozen objects, the same ones from call to call until they change. */
+export class Model<Events extends object, Row, IndexName extends string = string> {
+  readonly #shape: ModelShape<Row>;
+  readonly #originHash: bigint;
+  readonly #log: NativeModelLog;
+  #rows: IndexedRows<Row>;
+  #start = 0n;
+  #folded: bigint | undefined;
+  #applied: bigint | undefined;
+  #errors = 0n;
+  #appSeq = 0n;
+  #running = false;
+  #closed = false;
+  /** Why the fold has stopped, when an event is to blame. */
+  #failure: unknown;
+  #scheduled = false;
+  #folding = false;
+  #waits: Wait[] = [];
+  #watches = new Set<Watching<Row>>();
+  #waiting = 0;
+
+  private constructor(shape: ModelShape<Row>, originHash: bigint) {
+    this.#shape = shape;
+    this.#originHash = originHash;
+    this.#rows = new IndexedRows(shape.indexes);
+    // The addon holds the function for as long as the log lives: it must not hold the model.
+    const self = new WeakRef(this);
+    this.#log = new (addon().NativeModelLog)(() => {
+      const model = self.deref();
+      if (model !== undefined) model.#pump();
+    });
+  }
+
+  /** @internal */
+  static async open<Row>(
+    shape: ModelShape<Row>,
+    redex: CoreRedex,
+    originHash: bigint,
+    persistent: boolean,
+    snapshot: CortexSnapshot | undefined,
+  ): Promise<Model<object, Row>> {
+    const model = new Model<object, Row>(shape, originHash);
+    const context = snapshot === undefined ? 'open failed' : 'open_from_snapshot failed';
+    const restored = snapshot && model.#restore(context, snapshot);
+    try {
+      const channel = `cortex/models/${shape.name}`;
+      await model.#log.open(nativeManagerOf(redex), channel, persistent);
+      await model.#begin(restored?.lastSeq);
+    } catch (error) {
+      throw model.#error(context, error);
+    }
+    return model;
+  }
+
+  /** Who writes here. */
+  get originHash(): bigint {
+    return this.#originHash;
+  }
+
+  /**
+   * Appends an event and returns its sequence number at once; `waitForSeq` tells when it is folded.
+   *
+   * @throws CortexError when the payload is refused or cannot be stored, or the model is closed.
+   */
+  append<Name extends keyof Events & string>(name: Name, payload: Events[Name]): bigint {
+    const code = this.#shape.codes.get(name);
+    if (code === undefined) {
+      throw validate.invalid(
+        `event must be one of ${[...this.#shape.codes.keys()].join(', ')}; got ${validate.describe(name)}`,
+      );
+    }
+    if (this.#closed) throw this.#error(`append ${name} failed`, new Error('adapter closed'));
+    try {
+      const checked = this.#check(name, payload);
+      const body = this.#shape.encode(checked);
+      return this.#log.append(code, this.#originHash, this.#appSeq++, body);
+    } catch (error) {
+      throw this.#error(`append ${name} failed`, error);
+    }
+  }
+
+  /** The row of this key, or undefined. */
+  get(key: ModelKey): Row | undefined {
+    return this.#rows.get(key);
+  }
+
+  /** The number of rows. */
+  count(): number {
+    return this.#rows.size;
+  }
+
+  /** The rows that match, in order. */
+  list(query?: ModelQuery<Row, IndexName> | null): Row[] {
+    return this.#select(this.#checkQuery(query));
+  }
+
+  /** Resolves when the event is folded, whether or not it could be applied. */
+  async waitForSeq(seq: bigint | number, opts?: WaitOptions): Promise<void> {
+    const wanted = validate.u64OrInteger(seq, 'seq');
+    await this.#wait(wanted, false, undefined, signalOf(opts));
+  }
+
+  /** Resolves when the write is applied, rejects after `deadlineMs`; 0 asks only whether it is. */
+  async waitForToken(token: WriteToken, deadlineMs: number, opts?: WaitOptions): Promise<void> {
+    if (!(token instanceof WriteToken)) {
+      throw validate.invalid(`token must be a WriteToken; got ${validate.describe(token)}`);
+    }
+    const deadline = validate.milliseconds(deadlineMs, 'deadlineMs', 0, MAX_MS);
+    if (token.originHash !== this.#originHash) {
+      const hex = (origin: bigint): string => origin.toString(16).padStart(16, '0');
+      throw new CortexError(
+        `cortex: wait_for_token: token origin ${hex(token.originHash)} != ` +
+          `adapter origin ${hex(this.#originHash)}`,
+      );
+    }
+    await this.#wait(token.seq, true, deadline, signalOf(opts));
+  }
+
+  /**
+   * Follows the rows that match: those of now, then all that match whenever that has changed. A slow
+   * reader gets the newest. Ends when the model closes; leaving the loop ends it, too.
+   */
+  // Async, so that every failure is a rejection.
+  // eslint-disable-next-line @typescript-eslint/require-await -- see above
+  async watch(
+    query?: ModelQuery<Row, IndexName> | null,
+    opts?: WaitOptions,
+  ): Promise<AsyncIterable<Row[]>> {
+    const signal = signalOf(opts);
+    return iterate(this.#watch(this.#checkQuery(query), undefined), signal);
+  }
+
+  /** The rows that match, and what becomes of them from that instant on. */
+  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  async snapshotAndWatch(
+    query?: ModelQuery<Row, IndexName> | null,
+    opts?: WaitOptions,
+  ): Promise<SnapshotAndWatch<Row>> {
+    const signal = signalOf(opts);
+    const checked = this.#checkQuery(query);
+    const snapshot = this.#select(checked);
+    return { snapshot, updates: iterate(this.#watch(checked, [...snapshot]), signal) };
+  }
+
+  /** The state, to be restored from later. */
+  snapshot(): CortexSnapshot {
+    const entries = [...this.#rows.entries()];
+    const state = this.#encodeRows(entries);
+    const stateBytes = writeSnapshot(this.#appSeq, state);
+    // Folds may add up: what the state contains must not be folded again, even behind a skipped event.
+    return this.#folded === undefined ? { stateBytes } : { stateBytes, lastSeq: this.#folded };
+  }
+
+  /** How far the fold is, and what it skipped. */
+  progress(): FoldProgress {
+    return {
+      ...(this.#folded === undefined ? {} : { foldedThrough: this.#folded }),
+      ...(this.#applied === undefined ? {} : { appliedThrough: this.#applied }),
+      errors: this.#errors,
+    };
+  }
+
+  /** False once the model or its log is closed, or a fold function has thrown. */
+  isRunning(): boolean {
+    return this.#running;
+  }
+
+  /** Stops writing and folding; queries still answer, watches end. The log stays open. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#log.close();
+    this.#stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
+  // --- folding ---
+
+  async #begin(lastSeq: bigint | undefined): Promise<void> {
+    let stats = this.#log.stats();
+    this.#start = stats.firstSeq;
+    if (lastSeq !== undefined) {
+      if (stats.events === 0n && stats.nextSeq <= lastSeq) {
+        // An empty log goes on where the snapshot ends.
+        this.#log.skipTo(lastSeq + 1n);
+        stats = this.#log.stats();
+      }
+      if (stats.nextSeq > lastSeq) {
+        this.#start = lastSeq + 1n > stats.firstSeq ? lastSeq + 1n : stats.firstSeq;
+        this.#folded = this.#applied = lastSeq;
+      } else {
+        // Shorter than the snapshot, so from its end on.
+        this.#start = stats.nextSeq;
+        if (stats.nextSeq > 0n) this.#folded = this.#applied = stats.nextSeq - 1n;
+      }
+    }
+    this.#log.seek(this.#start);
+    this.#running = true;
+    const wanted = stats.nextSeq;
+    if (wanted > this.#start) await this.#wait(wanted - 1n, false, undefined, undefined);
+    else this.#pump();
+  }
+
+  /** Folds until there is nothing more, or for a while. */
+  #pump(): void {
+    if (this.#folding) return;
+    const until = performance.now() + SLICE_MS;
+    while (this.#running) {
+      if (!this.#foldSome()) return;
+      if (performance.now() < until) continue;
+      if (this.#scheduled) return;
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#pump();
+      });
+      return;
+    }
+  }
+
+  /** Folds one batch; true when there may be more. */
+  #foldSome(): boolean {
+    const batch = this.#log.take(BATCH_EVENTS, BATCH_BYTES);
+    this.#folding = true;
+    try {
+      if (batch.events !== null) this.#fold(new RowReader(batch.events));
+    } finally {
+      this.#folding = false;
+    }
+    if (this.#running && batch.position > this.#start) {
+      // Events that the log itself found corrupt are passed over.
+      const through = batch.position - 1n;
+      if (this.#folded === undefined || this.#folded < through) this.#folded = through;
+    }
+    if (batch.state === 'lagged') {
+      // Retention has overtaken the fold: on with what is left, and nothing after counts as applied.
+      this.#errors += 1n;
+      this.#log.seek(this.#log.stats().firstSeq);
+    } else if (batch.state === 'ended') {
+      this.#running = false;
+    }
+    this.#tell();
+    return batch.state === 'more' || batch.state === 'lagged';
+  }
+
+  #fold(events: RowReader): void {
+    for (let i = 0; i < events.count && this.#running; i++) {
+      const seq = events.fixed(i, 0);
+      const originHash = events.fixed(i, 1);
+      const appSeq = events.fixed(i, 2);
+      const code = events.word();
+      const body = events.bytes();
+      const outcome = this.#apply(code, body, { seq, originHash });
+      if (outcome === 'stop') {
+        this.#running = false;
+        return;
+      }
+      this.#folded = seq;
+      if (outcome !== 'applied') continue;
+      const contiguous = this.#applied === undefined ? this.#start : this.#applied + 1n;
+      if (seq === contiguous) this.#applied = seq;
+      if (originHash === this.#originHash && appSeq !== U64_MAX && appSeq >= this.#appSeq) {
+        this.#appSeq = appSeq + 1n;
+      }
+    }
+  }
+
+  #apply(code: number, body: Buffer, info: EventInfo): 'applied' | 'skipped' | 'stop' {
+    const name = this.#shape.names.get(code);
+    if (code !== DEFECTIVE && name === undefined) return 'applied';
+    let payload: unknown;
+    try {
+      if (name === undefined) throw new TypeError('not an event');
+      payload = this.#check(name, this.#shape.decode(body));
+    } catch {
+      this.#errors += 1n;
+      return 'skipped';
+    }
+    try {
+      this.#shape.folds[name]?.(this.#rows, payload, info);
+    } catch (error) {
+      this.#rows.rollback();
+      this.#errors += 1n;
+      if (!this.#shape.stopOnError) return 'skipped';
+      this.#failure = error;
+      return 'stop';
+    }
+    this.#touch(this.#rows.commit());
+    return 'applied';
+  }
+
+  #check(name: string, payload: unknown): unknown {
+    const check = this.#shape.checks.get(name);
+    return check === undefined ? payload : check(payload);
+  }
+
+  #tell(): void {
+    if (!this.#running) {
+      this.#stop();
+      return;
+    }
+    this.#waits = this.#waits.filter((wait) => {
+      if (!this.#reached(wait.seq, wait.applied)) return true;
+      wait.resolve();
+      return false;
+    });
+    for (const { watch, dirty } of this.#watches) if (dirty) watch.wake();
+  }
+
+  #stop(): void {
+    this.#running = false;
+    const waits = this.#waits;
+    this.#waits = [];
+    for (const wait of waits) {
+      if (this.#reached(wait.seq, wait.applied)) wait.resolve();
+      else wait.reject(this.#stopped(wait.applied));
+    }
+    for (const { watch } of this.#watches) watch.wake();
+  }
+
+  // --- waiting ---
+
+  #reached(seq: bigint, applied: boolean): boolean {
+    if (seq < this.#start) return true;
+    const mark = applied ? this.#applied : this.#folded;
+    return mark !== undefined && mark >= seq;
+  }
+
+  #stopped(applied: boolean): CortexError {
+    const options = this.#failure === undefined ? undefined : { cause: this.#failure };
+    if (!applied) {
+      const through = this.#folded === undefined ? 'None' : `Some(${this.#folded})`;
+      return new CortexError(
+        `cortex: wait_for_seq: fold task stopped; folded_through=${through}`,
+        options,
+      );
+    }
+    const where =
+      this.#applied === undefined
+        ? 'applying any event'
+        : `reaching token seq (applied through ${this.#applied})`;
+    return new CortexError(`cortex: wait_for_token: fold task stopped before ${where}`, options);
+  }
+
+  #wait(
+    seq: bigint,
+    applied: boolean,
+    timeoutMs: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (signal?.aborted === true) return rejected(signal.reason);
+    // Folding on the spot is faster than being told.
+    if (this.#running && !this.#reached(seq, applied) && !this.#folding) this.#pump();
+    if (this.#reached(seq, applied)) return Promise.resolve();
+    if (!this.#running) return rejected(this.#stopped(applied));
+    const timeout = (): CortexError =>
+      new CortexError('cortex: wait_for_token: read-your-writes wait timed out');
+    if (timeoutMs === 0) return rejected(timeout());
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        stopListening();
+        this.#release();
+      };
+      const wait: Wait = {
+        seq,
+        applied,
+        resolve: () => {
+          done();
+          resolve();
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      };
+      const giveUp = (error: unknown): void => {
+        this.#waits = this.#waits.filter((each) => each !== wait);
+        wait.reject(error);
+      };
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              giveUp(timeout());
+            }, timeoutMs);
+      const stopListening = onAbort(signal, () => {
+        giveUp(signal?.reason);
+      });
+      this.#waits.push(wait);
+      this.#hold();
+    });
+  }
+
+  /** Something waits from now on, which keeps the process alive. */
+  #hold(): void {
+    if (this.#waiting++ > 0) return;
+    this.#log.ref();
+    waitedFor.add(this);
+  }
+
+  #release(): void {
+    if (--this.#waiting > 0) return;
+    this.#log.unref();
+    waitedFor.delete(this);
+  }
+
+  // --- watching ---
+
+  #watch(query: ModelQuery<Row>, first: Row[] | undefined): Watch<Row> {
+    let last = first;
+    const watch = new Watch<Row>({
+      poll: () => {
+        if (watching.dirty) {
+          watching.dirty = false;
+          const rows = this.#select(query);
+          // Rows are replaced when they change, so that they can be told apart by identity.
+          const same = last?.length === rows.length && rows.every((row, i) => row === last?.[i]);
+          if (!same) {
+            last = [...rows];
+            return rows;
+          }
+        }
+        return this.#running ? undefined : null;
+      },
+      hold: () => {
+        this.#hold();
+      },
+      release: () => {
+        this.#release();
+      },
+      forget: () => {
+        this.#watches.delete(watching);
+      },
+    });
+    const watching: Watching<Row> = { query, watch, dirty: first === undefined };
+    this.#watches.add(watching);
+    return watch;
+  }
+
+  #touch(changes: Array<Change<Row>>): void {
+    for (const watching of this.#watches) {
+      if (watching.dirty) continue;
+      watching.dirty = changes.some(
+        ({ key, before, after }) =>
+          (before !== undefined && this.#matches(watching.query, before, key)) ||
+          (after !== undefined && this.#matches(watching.query, after, key)),
+      );
+    }
+  }
+
+  // --- queries ---
+
+  #checkQuery(query: ModelQuery<Row, IndexName> | null | undefined): ModelQuery<Row> {
+    if (query === undefined || query === null) return {};
+    const { by, where, orderBy, descending, limit } = validate.object(query, 'query');
+    for (const name of Object.keys(by === undefined ? {} : validate.object(by, 'by'))) {
+      if (!this.#rows.hasIndex(name)) {
+        const known = Object.keys(this.#shape.indexes).join(', ');
+        throw validate.invalid(`by.${name} is no index; there are: ${known || 'none'}`);
+      }
+    }
+    for (const [name, value] of Object.entries({ where, orderBy })) {
+      if (value !== undefined && typeof value !== 'function') {
+        throw validate.invalid(`${name} must be a function; got ${validate.describe(value)}`);
+      }
+    }
+    if (descending !== undefined) validate.boolean(descending, 'descending');
+    if (limit !== undefined) validate.u32(limit, 'limit');
+    return query;
+  }
+
+  #matches({ by, where }: ModelQuery<Row>, row: Row, key: ModelKey): boolean {
+    for (const [name, value] of Object.entries(by ?? {})) {
+      if (value !== undefined && !this.#rows.matches(name, value, row)) return false;
+    }
+    return where === undefined || where(row, key);
+  }
+
+  #select(query: ModelQuery<Row>): Row[] {
+    const { by, orderBy, descending = false, limit = Infinity } = query;
+    let candidates: ReadonlySet<Entry<Row>> | undefined;
+    for (const [name, value] of Object.entries(by ?? {})) {
+      if (value === undefined) continue;
+      const posting = this.#rows.under(name, value);
+      if (candidates === undefined || posting.size < candidates.size) candidates = posting;
+    }
+    const found: Array<Entry<Row>> = [];
+    const inOrder = candidates === undefined && orderBy === undefined && !descending;
+    for (const entry of candidates ?? this.#rows.all()) {
+      if (inOrder && found.length >= limit) break;
+      if (this.#matches(query, entry.row, entry.key)) found.push(entry);
+    }
+    if (!inOrder) sortEntries(found, orderBy, descending);
+    return found.slice(0, limit).map(({ row }) => row);
+  }
+
+  // --- snapshots ---
+
+  #encodeRows(entries: Array<[ModelKey, Row]>): Uint8Array {
+    try {
+      return this.#shape.encode(entries);
+    } catch (error) {
+      throw this.#error('snapshot failed', error);
+    }
+  }
+
+  #restore(context: string, snapshot: CortexSnapshot): { lastSeq: bigint | undefined } {
+    const lastSeq =
+      snapshot.lastSeq === undefined || snapshot.lastSeq === null
+        ? undefined
+        : validate.u64(snapshot.lastSeq, 'lastSeq');
+    if (lastSeq === U64_MAX) {
+      throw this.#error(context, new Error('snapshot last_seq at u64::MAX; cannot resume'));
+    }
+    try {
+      const { appSeq, state } = readSnapshot(snapshot.stateBytes);
+      const entries = this.#shape.decode(state);
+      if (!Array.isArray(entries)) throw new TypeError('the state is not a list of rows');
+      for (const entry of entries as unknown[]) {
+        if (!Array.isArray(entry) || entry.length !== 2 || !isKey(entry[0])) {
+          throw new TypeError('the state has something that is no row');
+        }
+        this.#rows.set(entry[0], entry[1] as Row);
+      }
+      this.#rows.commit();
+      this.#appSeq = appSeq;
+    } catch (error) {
+      throw this.#error(context, error);
+    }
+    return { lastSeq };
+  }
+
+  /** `cortex: <model> <context>: <detail>` */
+  #error(context: string, cause: unknown): unknown {
+    if (cause instanceof CortexError) return cause;
+    const known = classifyArguments(cause);
+    const message = known instanceof Error ? known.message : String(known);
+    const code = (cause as { code?: unknown } | null)?.code;
+    const fromLog = typeof code === 'string' && code.startsWith('ERR_NETMESH_REDEX');
+    const detail = fromLog && !message.startsWith('redex: ') ? `redex: ${message}` : message;
+    return new CortexError(`cortex: ${this.#shape.name} ${context}: ${detail}`, { cause });
+  }
+}
+
+function sortEntries<Row>(
+  entries: Array<Entry<Row>>,
+  orderBy: ((row: Row) => string | number | bigint) | undefined,
+  descending: boolean,
+): void {
+  const sign = descending ? -1 : 1;
+  if (orderBy === undefined) {
+    entries.sort((a, b) => sign * (a.ordinal - b.ordinal));
+    return;
+  }
+  const keys = new Map(entries.map((entry) => [entry, orderBy(entry.row)]));
+  entries.sort((a, b) => {
+    const x = keys.get(a) as string | number | bigint;
+    const y = keys.get(b) as string | number | bigint;
+    if (x === y) return a.ordinal - b.ordinal;
+    return x < y ? -sign : sign;
+  });
+}
+
+function signalOf(opts: WaitOptions | undefined): AbortSignal | undefined {
+  return validate.abortSignal(validate.optionsObject(opts, 'options').signal);
+}
