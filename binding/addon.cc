@@ -1,6 +1,7 @@
 #include "binding/addon.h"
 
 #include "base/hex.h"
+#include "binding/bus.h"
 #include "binding/node.h"
 #include "binding/stream.h"
 
@@ -31,6 +32,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 
   exports.Set("NativeNode", NodeWrap::define(env));
   exports.Set("NativeStream", stream_class);
+  exports.Set("NativeBus", BusWrap::define(env));
+  define_bus_functions(env, exports);
   exports.Set("SEND_BACKPRESSURE", kSendBackpressure);
   exports.Set("SEND_NOT_CONNECTED", kSendNotConnected);
   exports.Set("SEND_SHUT_DOWN", kSendShutDown);

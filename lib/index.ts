@@ -5,9 +5,13 @@
  */
 
 export { MeshNode } from './mesh';
+export { EventStream, NetNode, TypedChannel, TypedEventStream } from './node';
+export { RedisStreamDedup } from './redis-dedup';
 export {
+  AdapterError,
   AddonError,
   BackpressureError,
+  BusError,
   ChannelAuthError,
   ChannelError,
   ConnectionError,
@@ -16,6 +20,6 @@ export {
   NotConnectedError,
   ShutDownError,
 } from './core/errors';
-export type { NetmeshErrorCode } from './core/errors';
+export type { AdapterErrorKind, NetmeshErrorCode } from './core/errors';
 export type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
 export type * from './types';

@@ -4,11 +4,16 @@
  * @packageDocumentation
  */
 
+export { Net } from './net';
+export type { IngestResult } from './net';
+export { RedisStreamDedup } from '../redis-dedup';
 export { NetMesh, NetStream, generateNetKeypair } from './net_mesh';
 export type { NetStreamStats, StreamOptions } from './net_mesh';
 export {
+  AdapterError,
   AddonError,
   BackpressureError,
+  BusError,
   ChannelAuthError,
   ChannelError,
   ConnectionError,
@@ -17,5 +22,17 @@ export {
   NotConnectedError,
   ShutDownError,
 } from './errors';
-export type { NetmeshErrorCode } from './errors';
-export type { MeshOptions, StoredEvent } from '../types';
+export type { AdapterErrorKind, NetmeshErrorCode } from './errors';
+export type {
+  BusStats,
+  EventBusOptions,
+  HashedEvent,
+  JetStreamOptions,
+  MeshOptions,
+  NetOptions,
+  PollOptions,
+  PollResponse,
+  RedisOptions,
+  Stats,
+  StoredEvent,
+} from '../types';
