@@ -107,8 +107,8 @@ struct Fetched {
   std::vector<bus::Entry> entries;
 };
 
-/// An answer is `{ shard, ids, entries, nextId, hasMore, failed }`. Entries that cannot be read are
-/// skipped; one that is corrupt ends the page before it.
+/// An answer is `{ shard, ids, entries, nextId, hasMore, failed, strict }`. Entries that cannot be
+/// read are skipped; in strict answers one that is corrupt ends the page before it.
 Fetched to_fetched(Napi::Env env, const Napi::Object& answer) {
   Fetched out;
   bus::ShardPage& page = out.page;
@@ -116,6 +116,7 @@ Fetched to_fetched(Napi::Env env, const Napi::Object& answer) {
   page.failed = to_bool(answer.Get("failed"), "failed");
   page.has_more = to_bool(answer.Get("hasMore"), "hasMore");
   page.next_id = optional_text(answer.Get("nextId"), "nextId");
+  const bool strict = to_bool(answer.Get("strict"), "strict");
   if (page.failed) return out;
   const auto ids = answer.Get("ids").As<Napi::Array>();
   const auto entries = answer.Get("entries").As<Napi::Array>();
@@ -124,7 +125,7 @@ Fetched to_fetched(Napi::Env env, const Napi::Object& answer) {
     const ByteSpan bytes = to_bytes(entries.Get(i), "entries");
     std::string id = to_text(ids.Get(i), "ids");
     const auto entry = bus::read_entry(bytes);
-    if (!entry && entry.error() == bus::EntryProblem::kCorrupt) {
+    if (strict && !entry && entry.error() == bus::EntryProblem::kCorrupt) {
       page.next_id = page.events.empty() ? std::nullopt : std::optional(page.events.back().id);
       page.has_more = true;
       return out;

@@ -283,6 +283,15 @@ export interface BatchOptions {
   velocityWindowMs?: number;
 }
 
+/** What a TLS connection to a backend takes beside the URL, in PEM. */
+export interface BackendTls {
+  /** Certificates to trust instead of the system's. */
+  ca?: string;
+  /** Certificate and key of this client. */
+  cert?: string;
+  key?: string;
+}
+
 /** Redis Streams: one stream per shard, `<prefix>:shard:<n>`. */
 export interface RedisOptions {
   /** `redis://` or `rediss://`, with optional credentials and database. */
@@ -299,6 +308,8 @@ export interface RedisOptions {
   commandTimeoutMs?: number;
   /** Approximate number of entries that a stream keeps (`MAXLEN ~`). Default: no limit. */
   maxStreamLen?: number;
+  /** With a `rediss://` URL. */
+  tls?: BackendTls;
 }
 
 /** NATS JetStream: one stream per shard, `<prefix>_shard_<n>`. */
@@ -319,6 +330,8 @@ export interface JetStreamOptions {
   replicas?: number;
   /** How long the server remembers ids, in streams that this bus creates. Default: one hour. */
   duplicateWindowMs?: number;
+  /** With a `tls://` URL. */
+  tls?: BackendTls;
 }
 
 /** A second bus at the other end of an encrypted session. */

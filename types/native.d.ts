@@ -267,6 +267,8 @@ export interface NativeShardPage {
   nextId?: string;
   hasMore: boolean;
   failed: boolean;
+  /** A corrupt entry ends the page instead of being skipped. */
+  strict: boolean;
 }
 
 /**

@@ -76,7 +76,7 @@ std::optional<Entry> read_own_form(std::string_view text) {
   const auto timestamp = parse_number(text.substr(time_from, shard_at - time_from));
   const auto shard = parse_number(text.substr(shard_from, text.size() - 1 - shard_from));
   const std::string_view payload = text.substr(kFront.size(), time_at - kFront.size());
-  if (!timestamp || !shard || *shard > 0xFFFF || trim(payload) == "null") return std::nullopt;
+  if (!timestamp || !shard || *shard > 0xFFFF) return std::nullopt;
   return Entry{as_byte_span(payload), *timestamp, static_cast<ShardId>(*shard)};
 }
 
@@ -122,8 +122,6 @@ tl::expected<Entry, EntryProblem> read_entry(ByteSpan text) {
       const auto offset = static_cast<std::size_t>(raw.data() - padded.data());
       out.payload = text.subspan(offset, raw.size());
       has_payload = true;
-      if (type == simdjson::ondemand::json_type::null)
-        return tl::make_unexpected(EntryProblem::kCorrupt);
     } else if (key == "t") {
       if (value.get_uint64().get(out.timestamp)) return unreadable;
     } else if (key == "s") {

@@ -26,7 +26,7 @@ struct Entry {
 
 enum class EntryProblem : std::uint8_t {
   kUnreadable,  ///< no JSON object with an `r`: readers skip it
-  kCorrupt,     ///< `r` is null or `s` is no shard: readers stop
+  kCorrupt,     ///< `s` is no shard: some readers stop
 };
 
 /// Reads an entry of whoever wrote it: members in any order, others ignored, `t` and `s` optional.

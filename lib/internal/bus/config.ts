@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import type { NativeBusOptions } from '../../../types/native';
 import { BusError, InvalidArgumentError } from '../../core/errors';
 import type {
+  BackendTls,
   BatchOptions,
   EventBusOptions,
   JetStreamOptions,
@@ -14,13 +15,15 @@ import type {
 } from '../../types';
 import * as validate from '../validate';
 
-export interface RedisConfig extends Required<Omit<RedisOptions, 'maxStreamLen'>> {
+export interface RedisConfig extends Required<Omit<RedisOptions, 'maxStreamLen' | 'tls'>> {
   maxStreamLen?: number;
+  tls?: BackendTls;
 }
 
 export interface JetStreamConfig extends Required<
-  Omit<JetStreamOptions, 'maxMessages' | 'maxBytes' | 'maxAgeMs'>
+  Omit<JetStreamOptions, 'maxMessages' | 'maxBytes' | 'maxAgeMs' | 'tls'>
 > {
+  tls?: BackendTls;
   maxMessages?: number;
   maxBytes?: number;
   maxAgeMs?: number;
@@ -225,6 +228,16 @@ function parseBackend(options: Raw<EventBusOptions>, mesh: MeshConfig | undefine
   return mesh === undefined ? { type: 'memory' } : { type: 'mesh', config: mesh };
 }
 
+function parseTls(value: unknown, name: string): BackendTls | undefined {
+  if (value === undefined) return undefined;
+  const raw = validate.object(value as Raw<BackendTls>, name);
+  return {
+    ca: text(raw.ca, `${name}.ca`),
+    cert: text(raw.cert, `${name}.cert`),
+    key: text(raw.key, `${name}.key`),
+  };
+}
+
 function parseRedis(raw: Raw<RedisOptions>): RedisConfig {
   const config: RedisConfig = {
     url: text(raw.url, 'redis.url') ?? '',
@@ -234,6 +247,7 @@ function parseRedis(raw: Raw<RedisOptions>): RedisConfig {
     connectTimeoutMs: u32(raw.connectTimeoutMs, 'redis.connectTimeoutMs') ?? 5000,
     commandTimeoutMs: u32(raw.commandTimeoutMs, 'redis.commandTimeoutMs') ?? 1000,
     maxStreamLen: u32(raw.maxStreamLen, 'redis.maxStreamLen'),
+    tls: parseTls(raw.tls, 'redis.tls'),
   };
   const rule = (broken: boolean, words: string): void => {
     if (broken) throw refuse(`redis adapter: invalid configuration: redis ${words}`);
@@ -257,6 +271,7 @@ function parseJetStream(raw: Raw<JetStreamOptions>): JetStreamConfig {
     maxMessages: int64(raw.maxMessages, 'jetstream.maxMessages'),
     maxBytes: int64(raw.maxBytes, 'jetstream.maxBytes'),
     maxAgeMs: u32(raw.maxAgeMs, 'jetstream.maxAgeMs'),
+    tls: parseTls(raw.tls, 'jetstream.tls'),
   };
   const rule = (broken: boolean, words: string): void => {
     if (broken) throw refuse(`jetstream adapter: invalid configuration: jetstream ${words}`);

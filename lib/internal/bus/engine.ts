@@ -61,7 +61,7 @@ export class Engine {
     const native = openNative(config, slot);
     let engine: Engine;
     try {
-      const adapter = await createAdapter(config.backend, (shard, events) => {
+      const adapter = await createAdapter(config.backend, config.native.shards, (shard, events) => {
         native.receive(shard, events);
         slot.strong?.wake();
       });
@@ -355,7 +355,7 @@ async function fetchPage(
   try {
     return await adapter.pollShard(shard, after, limit);
   } catch {
-    return { shard, ids: [], entries: [], hasMore: false, failed: true };
+    return { shard, ids: [], entries: [], hasMore: false, failed: true, strict: false };
   }
 }
 
