@@ -106,7 +106,14 @@ for (const backend of [REDIS, JETSTREAM]) {
     test('what is flushed can be read, byte for byte, by every bus of the prefix', async () => {
       const common = prefix();
       const bus = await open({}, { prefix: common });
-      const texts = ['{"n":1}', '{ "spaced" : 1.0 }', '[1,\n2]', 'null', '"ü🌱"', '12345678901234567890123'];
+      const texts = [
+        '{"n":1}',
+        '{ "spaced" : 1.0 }',
+        '[1,\n2]',
+        'null',
+        '"ü🌱"',
+        '12345678901234567890123',
+      ];
       for (const text of texts) bus.emitRaw(text);
       await bus.flush();
       const reader = await open({}, { prefix: common });
@@ -124,7 +131,9 @@ for (const backend of [REDIS, JETSTREAM]) {
       const bus = await open({ shards: 1, batch: { minSize: 3, maxSize: 3, adaptive: false } });
       for (const n of range(0, 10)) bus.emit({ n });
       await bus.flush();
-      const ids = (await readAll(bus)).map(({ dedupId }) => dedupId!.split(':').slice(2).map(Number));
+      const ids = (await readAll(bus)).map(({ dedupId }) =>
+        dedupId!.split(':').slice(2).map(Number),
+      );
       expect(ids.map(([start, index]) => start! + index!)).toEqual(range(0, 10));
       expect(bus.producer().nextSequences).toEqual([10n]);
     });
@@ -145,7 +154,7 @@ for (const backend of [REDIS, JETSTREAM]) {
             const filter = filtered ? '{"path":"odd","value":true}' : undefined;
             const seen: number[] = [];
             let cursor: string | undefined;
-            for (let more = true; more; ) {
+            for (let more = true; more;) {
               const page = await buses[0]!.poll({ limit, cursor, ordering, filter });
               seen.push(...numbersOf(page.events));
               cursor = page.nextId;
@@ -200,7 +209,10 @@ for (const backend of [REDIS, JETSTREAM]) {
     });
 
     test('a shard that cannot be read is named, and stays where it is', async () => {
-      const bus = await open({ adapterTimeoutMs: 1000 }, { requestTimeoutMs: 300, commandTimeoutMs: 300 });
+      const bus = await open(
+        { adapterTimeoutMs: 1000 },
+        { requestTimeoutMs: 300, commandTimeoutMs: 300 },
+      );
       for (const n of range(0, 10)) bus.emit({ n });
       await bus.flush();
       const { nextId } = await bus.poll({ limit: 10, ordering: 'insertion_ts' });
@@ -286,7 +298,9 @@ for (const backend of [REDIS, JETSTREAM]) {
         bus.emitBatch([{ n: 1 }, { n: 2 }]);
         const error = await rejection(bus.flush());
         expect(error).toBeInstanceOf(BusError);
-        expect(error.message).toMatch(/^Flush failed: transient error: .*\(\d events in \d batches were given up\)$/);
+        expect(error.message).toMatch(
+          /^Flush failed: transient error: .*\(\d events in \d batches were given up\)$/,
+        );
         expect(error.cause).toBeInstanceOf(AdapterError);
       } finally {
         server.pause(false);
@@ -360,7 +374,10 @@ for (const backend of [REDIS, JETSTREAM]) {
       const { port: silentPort } = silent.address() as { port: number };
       const late = await rejection(
         NetNode.create({
-          transport: backend.transport(silentPort, { connectTimeoutMs: 300, commandTimeoutMs: 300 }),
+          transport: backend.transport(silentPort, {
+            connectTimeoutMs: 300,
+            commandTimeoutMs: 300,
+          }),
           adapterTimeoutMs: 1000,
         }),
       );
@@ -408,7 +425,10 @@ for (const backend of [REDIS, JETSTREAM]) {
     await client.connect();
     const entries = await client.xRange('net:shard:0', '-', '+');
     const id = `${bus.producer().nonce.toString(16)}:0:0:0`;
-    expect(entries[0]!.message).toEqual({ d: `{"r":{"a":1},"t":${timestamp},"s":0}`, dedup_id: id });
+    expect(entries[0]!.message).toEqual({
+      d: `{"r":{"a":1},"t":${timestamp},"s":0}`,
+      dedup_id: id,
+    });
     expect(Object.keys(entries[0]!.message)).toEqual(['d', 'dedup_id']);
     const add = (fields: Record<string, string>) => client.xAdd('net:shard:0', '*', fields);
     await add({ other: 'x', d: '{"s":7,"x":[1],"r": [ 1.0 , "a" ] ,"t":5}' });
@@ -417,7 +437,9 @@ for (const backend of [REDIS, JETSTREAM]) {
     await add({ d: '{"r":1' });
     await add({ d: '{"r":true}' });
     const events = await readAll(bus, { limit: 1 });
-    expect(events.map(({ raw, insertionTs, shardId, dedupId }) => [raw, insertionTs, shardId, dedupId])).toEqual([
+    expect(
+      events.map(({ raw, insertionTs, shardId, dedupId }) => [raw, insertionTs, shardId, dedupId]),
+    ).toEqual([
       ['{"a":1}', timestamp, 0, id],
       ['[ 1.0 , "a" ]', 5, 7, undefined],
       ['true', 0, 0, undefined],
@@ -449,7 +471,9 @@ for (const backend of [REDIS, JETSTREAM]) {
     const bus = await openBus({ shards: 1, transport: REDIS.transport(server.port) });
     bus.emit({ n: 1 });
     const error = await rejection(bus.flush());
-    expect(error.message).toMatch(/^Flush failed: fatal error: .*1 events in 1 batches were given up/);
+    expect(error.message).toMatch(
+      /^Flush failed: fatal error: .*1 events in 1 batches were given up/,
+    );
     client.destroy();
   });
 });
@@ -459,7 +483,11 @@ for (const backend of [REDIS, JETSTREAM]) {
     const server = await startNats();
     const bus = await openBus({
       shards: 2,
-      transport: JETSTREAM.transport(server.port, { prefix: 'app', maxMessages: 5000, maxAgeMs: 60_000 }),
+      transport: JETSTREAM.transport(server.port, {
+        prefix: 'app',
+        maxMessages: 5000,
+        maxAgeMs: 60_000,
+      }),
     });
     for (const n of range(0, 20)) bus.emit({ n });
     await bus.flush();
@@ -493,7 +521,11 @@ for (const backend of [REDIS, JETSTREAM]) {
     const { jetstream, jetstreamManager } = await import('@nats-io/jetstream');
     const client = await nats.connect({ servers: `127.0.0.1:${server.port}` });
     const manager = await jetstreamManager(client);
-    await manager.streams.add({ name: 'net_shard_0', subjects: ['net.shard.0'], allow_direct: false });
+    await manager.streams.add({
+      name: 'net_shard_0',
+      subjects: ['net.shard.0'],
+      allow_direct: false,
+    });
     const bus = await openBus({ shards: 1, transport: JETSTREAM.transport(server.port) });
     for (const n of range(0, 30)) bus.emit({ n });
     await bus.flush();

@@ -8,19 +8,20 @@ import { AdapterError } from '../../core/errors';
 import { type Adapter, adapterError, eventsOf, loadPeer, redactUrl, within } from './adapter';
 import type { JetStreamConfig } from './config';
 import type { FetchedPage } from './events';
+import { NatsBursts } from './nats_bursts';
 
 const NANOS_PER_MILLI = 1_000_000;
 const RECONNECT_MS = 250;
 const DRAIN_MS = 10_000;
 /** Requests for messages under way at a time. */
-const MAX_GETS = 256;
+const MAX_GETS = 1024;
 const NOT_FOUND = 404;
 
 interface Connection {
   nats: typeof NatsModule;
   jetstream: typeof JetStreamModule;
   client: NatsModule.NatsConnection;
-  publisher: JetStreamModule.JetStreamClient;
+  bursts: NatsBursts;
   manager: JetStreamModule.JetStreamManager;
 }
 
@@ -44,10 +45,7 @@ export class JetStreamAdapter implements Adapter {
 
   async init(): Promise<void> {
     if (this.#connection) return;
-    const nats = await loadPeer(
-      '@nats-io/transport-node',
-      () => import('@nats-io/transport-node'),
-    );
+    const nats = await loadPeer('@nats-io/transport-node', () => import('@nats-io/transport-node'));
     const jetstream = await loadPeer('@nats-io/jetstream', () => import('@nats-io/jetstream'));
     const { url, connectTimeoutMs, requestTimeoutMs: timeout } = this.#config;
     let client: NatsModule.NatsConnection | undefined;
@@ -65,7 +63,7 @@ export class JetStreamAdapter implements Adapter {
         nats,
         jetstream,
         client,
-        publisher: jetstream.jetstream(client, { timeout }),
+        bursts: new NatsBursts(client, nats.createInbox()),
         manager: await jetstream.jetstreamManager(client, { timeout }),
       };
     } catch (error) {
@@ -78,35 +76,37 @@ export class JetStreamAdapter implements Adapter {
   async onBatch(batch: NativeBatch): Promise<void> {
     const connection = this.#use();
     await this.#ensureStream(batch.shard);
-    const subject = this.#subject(batch.shard);
-    const { requestTimeoutMs: timeout } = this.#config;
-    const { client, publisher } = connection;
-    if (client.isClosed()) throw new AdapterError('shutdown');
-    let acknowledgements: Array<Promise<unknown>>;
+    const { nats, bursts } = connection;
+    const requests = eventsOf(batch).map((data, index) => {
+      const headers = nats.headers();
+      headers.set('Nats-Msg-Id', batch.idPrefix + index);
+      return { data, headers };
+    });
+    let replies: NatsModule.Msg[];
     try {
-      acknowledgements = eventsOf(batch).map((event, index) =>
-        publisher.publish(subject, event, { msgID: batch.idPrefix + index, timeout }),
+      replies = await bursts.send(
+        this.#subject(batch.shard),
+        requests,
+        this.#config.requestTimeoutMs,
+        'JetStream publish ack phase timed out',
       );
     } catch (error) {
-      throw adapterError('transient', error);
-    }
-    try {
-      await within(
-        timeout,
-        Promise.all(acknowledgements),
-        () => new AdapterError('transient', 'JetStream publish ack phase timed out'),
-      );
-    } catch (error) {
-      for (const each of acknowledgements) each.catch(() => undefined);
       throw this.#publishError(batch.shard, error);
     }
+    for (const reply of replies) this.#checkAck(batch.shard, reply);
   }
 
   async pollShard(shard: number, after: string | undefined, limit: number): Promise<FetchedPage> {
     await this.#ensureStream(shard);
     const { state, config } = await this.#info(shard);
     const start = Math.max(startOf(after), state.first_seq);
-    const messages = await this.#fetch(shard, start, limit + 1, state.last_seq, config.allow_direct);
+    const messages = await this.#fetch(
+      shard,
+      start,
+      limit + 1,
+      state.last_seq,
+      config.allow_direct,
+    );
     const page = messages.slice(0, limit);
     return {
       shard,
@@ -158,6 +158,7 @@ export class JetStreamAdapter implements Adapter {
   async shutdown(): Promise<void> {
     this.#closed = true;
     const client = this.#connection?.client;
+    this.#connection?.bursts.close();
     if (!client || client.isClosed()) return;
     try {
       await within(
@@ -222,7 +223,8 @@ export class JetStreamAdapter implements Adapter {
       const missing =
         error instanceof jetstream.JetStreamApiError &&
         error.code === (jetstream.JetStreamApiCodes.StreamNotFound as number);
-      if (!missing) throw this.#closed ? new AdapterError('shutdown') : adapterError('transient', error);
+      if (!missing)
+        throw this.#closed ? new AdapterError('shutdown') : adapterError('transient', error);
     }
     const { maxMessages, maxBytes, maxAgeMs, replicas, duplicateWindowMs } = this.#config;
     // The server refuses to remember ids for longer than messages.
@@ -277,63 +279,86 @@ export class JetStreamAdapter implements Adapter {
     let next = start;
     while (messages.length < count && next <= last) {
       const width = Math.min(count - messages.length, last - next + 1, MAX_GETS);
-      const from = next;
-      const answers = await Promise.allSettled(
-        Array.from({ length: width }, (_, index) => this.#get(shard, from + index, direct)),
-      );
-      for (const answer of answers) {
-        if (answer.status === 'rejected') {
-          // What was read before it is worth having.
-          if (messages.length > 0) return messages;
-          throw this.#closed ? new AdapterError('shutdown') : adapterError('transient', answer.reason);
-        }
-        if (!answer.value) return messages;
-        if (answer.value.seq < next) continue;
-        messages.push(answer.value);
-        next = answer.value.seq + 1;
+
+      let answers: Array<Message | undefined>;
+      try {
+        answers = await this.#get(shard, next, width, direct);
+      } catch (error) {
+        // What was read before it is worth having.
+        if (messages.length > 0) return messages;
+        throw this.#closed ? new AdapterError('shutdown') : adapterError('transient', error);
+      }
+      for (const message of answers) {
+        if (!message) return messages;
+        if (message.seq < next) continue;
+        messages.push(message);
+        next = message.seq + 1;
       }
     }
     return messages;
   }
 
-  /** The first message of the shard's subject from a sequence on; undefined at the end. */
-  async #get(shard: number, seq: number, direct: boolean): Promise<Message | undefined> {
-    const { client, manager } = this.#use();
-    const query = { seq, next_by_subj: this.#subject(shard) };
+  /** For each of `width` sequences the first message from it on; undefined at the end. */
+  async #get(
+    shard: number,
+    from: number,
+    width: number,
+    direct: boolean,
+  ): Promise<Array<Message | undefined>> {
+    const { bursts, manager } = this.#use();
+    const stream = this.#stream(shard);
+    const queries = Array.from({ length: width }, (_, index) => ({
+      seq: from + index,
+      next_by_subj: this.#subject(shard),
+    }));
     if (!direct) {
       // A stream that somebody has made without direct access.
-      const stored = await manager.streams.getMessage(this.#stream(shard), query);
-      if (!stored) return undefined;
-      const dedupId = stored.header?.get('Nats-Msg-Id');
-      return { seq: stored.seq, data: Buffer.from(stored.data), dedupId };
+      return Promise.all(
+        queries.map(async (query) => {
+          const stored = await manager.streams.getMessage(stream, query);
+          const dedupId = stored?.header?.get('Nats-Msg-Id') || undefined;
+          return stored ? { seq: stored.seq, data: Buffer.from(stored.data), dedupId } : undefined;
+        }),
+      );
     }
-    const answer = await client.request(
-      `$JS.API.DIRECT.GET.${this.#stream(shard)}`,
-      JSON.stringify(query),
-      { timeout: this.#config.requestTimeoutMs },
+    const replies = await bursts.send(
+      `$JS.API.DIRECT.GET.${stream}`,
+      queries.map((query) => ({ data: JSON.stringify(query) })),
+      this.#config.requestTimeoutMs,
+      'JetStream direct get timed out',
     );
-    const { headers, data } = answer;
-    if (headers?.code === NOT_FOUND) return undefined;
-    const found = Number(headers?.get('Nats-Sequence'));
-    if (!headers || !Number.isSafeInteger(found) || found <= 0) {
-      throw new AdapterError('transient', headers?.description ?? 'an answer without a sequence');
-    }
-    const dedupId = headers.get('Nats-Msg-Id') || undefined;
-    return { seq: found, data: Buffer.from(data.buffer, data.byteOffset, data.length), dedupId };
+    return replies.map(messageOf);
+  }
+
+  /** Acknowledgements are JSON: the stream and sequence, or an error. */
+  #checkAck(shard: number, { data, headers }: NatsModule.Msg): void {
+    const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString('latin1');
+    if (text.startsWith('{"stream":')) return;
+    // Nobody listens on the subject: the stream is gone, and is made again by the next attempt.
+    this.#streams.delete(shard);
+    const why = text === '' ? (headers?.description ?? '') || 'no stream takes the subject' : text;
+    throw new AdapterError('transient', `JetStream did not take the event: ${why}`);
   }
 
   #publishError(shard: number, error: unknown): AdapterError {
     if (this.#closed) return new AdapterError('shutdown');
-    const { jetstream } = this.#connection ?? {};
-    if (jetstream && error instanceof jetstream.JetStreamApiError) {
-      return adapterError('transient', error);
-    }
     const text = error instanceof Error ? `${error.name} ${error.message}` : '';
     if (/permission|authorization/iu.test(text)) return adapterError('fatal', error);
     // Somebody may have removed the stream: it is looked up again.
     this.#streams.delete(shard);
     return adapterError('transient', error);
   }
+}
+
+/** The message of a direct get; undefined at the end of the stream. */
+function messageOf({ headers, data }: NatsModule.Msg): Message | undefined {
+  if (headers?.code === NOT_FOUND) return undefined;
+  const seq = Number(headers?.get('Nats-Sequence'));
+  if (!headers || !Number.isSafeInteger(seq) || seq <= 0) {
+    throw new AdapterError('transient', headers?.description ?? 'an answer without a sequence');
+  }
+  const dedupId = headers.get('Nats-Msg-Id') || undefined;
+  return { seq, data: Buffer.from(data.buffer, data.byteOffset, data.length), dedupId };
 }
 
 /** The sequence behind a position; what is no number is before everything. */

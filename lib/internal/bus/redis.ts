@@ -16,8 +16,7 @@ type Client = RedisModule.RedisClientType<
 >;
 
 /** Replies that say "not now" rather than "not ever". */
-const TRANSIENT =
-  /LOADING|BUSY|TRYAGAIN|MASTERDOWN|MOVED|ASK|READONLY|CLUSTERDOWN|NOREPLICAS/iu;
+const TRANSIENT = /LOADING|BUSY|TRYAGAIN|MASTERDOWN|MOVED|ASK|READONLY|CLUSTERDOWN|NOREPLICAS/iu;
 const MAX_RECONNECT_MS = 1000;
 /** How long one blocking read waits; a connection that died unnoticed is noticed then. */
 const BLOCK_MS = 5000;
@@ -159,8 +158,8 @@ export class RedisAdapter implements Adapter {
       socket: {
         connectTimeout: connectTimeoutMs,
         ...(tls && { tls: true as const, ...tls }),
-        reconnectStrategy: (retries: number, cause: Error) =>
-          established ? Math.min(50 * 2 ** Math.min(retries, 5), MAX_RECONNECT_MS) : cause,
+        reconnectStrategy: (retries: number) =>
+          established ? Math.min(50 * 2 ** Math.min(retries, 5), MAX_RECONNECT_MS) : false,
       },
     }) as unknown as Client;
     // The failed command says what went wrong.
@@ -190,11 +189,7 @@ export class RedisAdapter implements Adapter {
   }
 
   #timed<T>(work: Promise<T>, words: string): Promise<T> {
-    return within(
-      this.#config.commandTimeoutMs,
-      work,
-      () => new AdapterError('transient', words),
-    );
+    return within(this.#config.commandTimeoutMs, work, () => new AdapterError('transient', words));
   }
 
   /** Every failure of a poll may pass. */
