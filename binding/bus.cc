@@ -44,6 +44,7 @@ bus::BusOptions to_bus_options(const Napi::Value& value) {
   options.validate_json = to_bool(source.Get("validateJson"), "validateJson");
   options.dispatch = to_bool(source.Get("dispatch"), "dispatch");
   options.encoding = text("encoding") == "raw" ? bus::Encoding::kRaw : bus::Encoding::kEntry;
+  options.max_payload_bytes = size("maxPayloadBytes");
   options.retention.max_events = size("retainEvents");
   options.retention.max_bytes = size("retainBytes");
   options.batch.min_size = size("batchMinSize");

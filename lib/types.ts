@@ -355,6 +355,11 @@ export interface MeshTransportOptions {
   heartbeatIntervalMs?: number;
   /** Default: 30000. */
   sessionTimeoutMs?: number;
+  /**
+   * Whether the other end may be a bus of net-mesh 0.19, whose link has neither acknowledgements nor
+   * forward secrecy. Default: `allow`, with a process warning.
+   */
+  legacyPeers?: 'allow' | 'deny';
   /** Accepted and without effect: packets always travel in batches. */
   batchedIo?: boolean;
   /** 1 to 16384; accepted and without effect. */
@@ -419,6 +424,7 @@ export interface NetOptions {
   reliability?: string;
   heartbeatIntervalMs?: number;
   sessionTimeoutMs?: number;
+  legacyPeers?: string;
   batchedIo?: boolean;
   packetPoolSize?: number;
 }

@@ -9,6 +9,8 @@ export interface NativeNodeOptions {
   psk: Uint8Array;
   /** 32 bytes, or undefined for a random identity. */
   identitySeed?: Uint8Array;
+  /** 32 bytes, or undefined for the Noise static key that follows from the identity. */
+  noiseSecret?: Uint8Array;
   heartbeatIntervalMs?: number;
   sessionTimeoutMs?: number;
   handshakeTimeoutMs?: number;
@@ -205,6 +207,8 @@ export declare class NativeNode {
   unref(): void;
 }
 
+/** Id of the node whose identity has this seed of 32 bytes. */
+export declare function nodeIdOfSeed(seed: Uint8Array): bigint;
 export declare function generateKeyPair(): { publicKey: string; secretKey: string };
 /** 'GSO/GRO', processor features: what this process runs with. */
 export declare function platformInfo(): { aes: boolean; version: string };
@@ -222,6 +226,7 @@ export interface NativeBusOptions {
   /** Events leave in batches, see {@link NativeBus.take}; else they are stored, to be polled. */
   dispatch: boolean;
   encoding: 'entry' | 'raw';
+  maxPayloadBytes: number;
   /** Bounds of the store, per shard. */
   retainEvents: number;
   retainBytes: number;
@@ -352,3 +357,25 @@ export declare function mergePages(
   shards: readonly number[],
   pages: readonly NativeShardPage[],
 ): NativeMerged;
+
+/** What came of a datagram. `events` are copies. */
+export type NativeLegacyReceived = {
+  /** The peer is where this datagram came from. */
+  moved: boolean;
+} & (
+  | { kind: 'ignored' | 'modernPeer' | 'heartbeat' }
+  | { kind: 'established'; reply?: Buffer }
+  | { kind: 'events'; stream: bigint; events: Buffer[] }
+);
+
+/** One end of a link with a bus of net-mesh 0.19; moves no datagrams itself. */
+export declare class NativeLegacyLink {
+  /** `responderKey`: its public key for the initiator, its secret key for itself; 32 bytes. */
+  constructor(initiator: boolean, psk: Uint8Array, responderKey: Uint8Array);
+  /** The first packet of a new attempt; empty when the responder's key is unusable. */
+  begin(): Buffer;
+  handle(datagram: Uint8Array): NativeLegacyReceived;
+  /** Packets with the events; those above 8108 bytes are left out. */
+  seal(stream: bigint, reliable: boolean, events: readonly Uint8Array[]): Buffer[];
+  heartbeat(): Buffer;
+}

@@ -27,7 +27,7 @@ const REASONS = [
   'event has no routable shard',
   'event bus is shutting down',
   'serialization error: the payload is not valid JSON',
-  'serialization error: the payload exceeds 67108864 bytes',
+  'serialization error: the payload is too large',
 ] as const;
 
 /**

@@ -30,7 +30,7 @@ const char* describe(IngestStatus status) {
     case IngestStatus::kNotJson:
       return "serialization error: the payload is not valid JSON";
     case IngestStatus::kTooLarge:
-      return "serialization error: the payload exceeds 67108864 bytes";
+      return "serialization error: the payload is too large";
   }
   return "";
 }
@@ -124,7 +124,7 @@ Ingested Bus::ingest(ByteSpan payload) { return ingest_hashed(payload, hash_payl
 
 Ingested Bus::ingest_hashed(ByteSpan payload, std::uint64_t hash) {
   if (!open()) return {IngestStatus::kShutDown, 0, 0};
-  if (payload.size() > kMaxPayloadBytes) return refuse_with(IngestStatus::kTooLarge);
+  if (payload.size() > options_.max_payload_bytes) return refuse_with(IngestStatus::kTooLarge);
   if (options_.validate_json && !is_json(payload)) return refuse_with(IngestStatus::kNotJson);
   return put(select(hash), payload);
 }
@@ -153,7 +153,7 @@ std::size_t Bus::ingest_all(std::span<const ByteSpan> payloads) {
   shard_of.resize(payloads.size());
   ends.assign(shards_.size() + 1, 0);
   for (std::size_t i = 0; i < payloads.size(); ++i) {
-    if (payloads[i].size() > kMaxPayloadBytes ||
+    if (payloads[i].size() > options_.max_payload_bytes ||
         (options_.validate_json && !is_json(payloads[i]))) {
       refuse_with(IngestStatus::kNotJson);
       shard_of[i] = kRefused;

@@ -28,6 +28,7 @@ struct BusOptions {
   /// receives from elsewhere.
   bool dispatch = false;
   Encoding encoding = Encoding::kEntry;
+  std::size_t max_payload_bytes = 64u << 20;
   Retention retention;  ///< per shard
   BatchConfig batch;
   std::string producer_nonce_path;  ///< empty: a random nonce for this process
@@ -99,8 +100,6 @@ class StorePage {
 class Bus {
  public:
   static constexpr std::uint32_t kMaxShards = 65'535;  ///< id 65535 stands for no shard
-  /// The largest payload.
-  static constexpr std::size_t kMaxPayloadBytes = 64u << 20;
 
   /// `signal` runs on a thread of the bus when `dispatcher().take()` has something. Errors are
   /// kInvalidArgument for options and kFatal for the nonce file.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "identity/entity.h"
 #include "crypto/aead.h"
 #include "crypto/curve.h"
 #include "runtime/engine.h"
@@ -379,6 +380,10 @@ void Node::shutdown(double drain_ms) {
 PlatformInfo platform_info() {
   crypto::initialize();
   return {crypto::aes256gcm_available()};
+}
+
+std::uint64_t node_id_of_seed(ByteSpan seed32) {
+  return identity::LocalIdentity::from_seed(seed32).node_id.value;
 }
 
 KeyPair generate_key_pair() {

@@ -24,7 +24,6 @@ export async function createAdapter(
       return new JetStreamAdapter(backend.config);
     }
     case 'mesh':
-      void receive(0, []);
-      throw new Error('later');
+      return new (await import('./mesh.js')).MeshAdapter(backend.config, receive);
   }
 }

@@ -39,6 +39,7 @@ export interface MeshConfig {
   /** The responder's; empty for the initiator. */
   secretKey: Uint8Array;
   reliable: boolean;
+  allowLegacy: boolean;
   heartbeatIntervalMs: number;
   sessionTimeoutMs: number;
 }
@@ -66,6 +67,9 @@ const DEFAULT_RETRIES = 10;
 const DEFAULT_SAMPLE_RATE = 10;
 const MAX_MS = 0x7fff_ffff;
 const MAX_RETRIES = 1000;
+const MAX_PAYLOAD = 64 * 1024 * 1024;
+/** A message of the mesh is 16 MiB at most; an event and its place in a batch fit into one. */
+const MAX_MESH_PAYLOAD = 8 * 1024 * 1024;
 const MODES = ['drop_newest', 'drop_oldest', 'fail_producer', 'sample'] as const;
 
 type Raw<T> = { readonly [K in keyof T]?: unknown };
@@ -128,6 +132,7 @@ export function parseBusOptions(input: unknown): BusConfig {
     validateJson: parseValidation(options.validate),
     dispatch: backend.type !== 'memory',
     encoding: backend.type === 'mesh' ? 'raw' : 'entry',
+    maxPayloadBytes: backend.type === 'mesh' ? MAX_MESH_PAYLOAD : MAX_PAYLOAD,
     retainEvents: Math.max(1, Math.floor(maxEvents / shards)),
     retainBytes: Math.max(1, Math.floor(maxBytes / shards)),
     ...parseBatch(options.batch),
@@ -325,6 +330,9 @@ function parseMesh(raw: Raw<NetOptions>): MeshConfig {
     secretKey,
     initiator: raw.role === 'initiator',
     reliable: raw.reliability === 'light' || raw.reliability === 'full',
+    allowLegacy:
+      raw.legacyPeers === undefined ||
+      validate.oneOf(raw.legacyPeers, 'legacyPeers', ['allow', 'deny']) === 'allow',
     ...meshTimes(raw),
   };
 }
