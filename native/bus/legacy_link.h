@@ -12,8 +12,8 @@
 namespace netmesh::bus {
 
 /// One end of a link between two buses: a handshake without prologue, then event packets. Whoever
-/// drives it moves the datagrams and keeps the time. Fire and forget, as the protocol is: nothing is
-/// acknowledged or sent again.
+/// drives it moves the datagrams and keeps the time. Fire and forget, as the protocol is: nothing
+/// is acknowledged or sent again.
 class LegacyLink {
  public:
   /// The largest event that one packet carries; larger ones cannot be sent.
