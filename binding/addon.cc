@@ -1,8 +1,11 @@
 #include "binding/addon.h"
 
 #include "base/hex.h"
+#include "binding/bus.h"
+#include "binding/convert.h"
 #include "binding/cortex_adapter.h"
 #include "binding/cortex_log.h"
+#include "binding/legacy_link.h"
 #include "binding/node.h"
 #include "binding/redex.h"
 #include "binding/stream.h"
@@ -16,6 +19,12 @@ Napi::Value generate_key_pair(const Napi::CallbackInfo& info) {
   out.Set("publicKey", to_hex(pair.public_key));
   out.Set("secretKey", to_hex(pair.secret_key));
   return out;
+}
+
+Napi::Value node_id_of_seed(const Napi::CallbackInfo& info) {
+  const ByteSpan seed = to_bytes(info[0], "seed");
+  if (seed.size() != 32) throw range_error(info.Env(), "seed must be 32 bytes");
+  return from_u64(info.Env(), runtime::node_id_of_seed(seed));
 }
 
 Napi::Value platform_info(const Napi::CallbackInfo& info) {
@@ -46,10 +55,14 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeModelLog", ModelLogWrap::define(env));
   exports.Set("encodeBundle", Napi::Function::New<encode_bundle>(env, "encodeBundle"));
   exports.Set("decodeBundle", Napi::Function::New<decode_bundle>(env, "decodeBundle"));
+  exports.Set("NativeBus", BusWrap::define(env));
+  define_bus_functions(env, exports);
+  exports.Set("NativeLegacyLink", LegacyLinkWrap::define(env));
   exports.Set("SEND_BACKPRESSURE", kSendBackpressure);
   exports.Set("SEND_NOT_CONNECTED", kSendNotConnected);
   exports.Set("SEND_SHUT_DOWN", kSendShutDown);
   exports.Set("generateKeyPair", Napi::Function::New<generate_key_pair>(env, "generateKeyPair"));
+  exports.Set("nodeIdOfSeed", Napi::Function::New<node_id_of_seed>(env, "nodeIdOfSeed"));
   exports.Set("platformInfo", Napi::Function::New<platform_info>(env, "platformInfo"));
   return exports;
 }

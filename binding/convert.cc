@@ -197,6 +197,7 @@ runtime::NodeOptions to_node_options(const Napi::Value& value) {
         }
         return bytes;
       });
+  take_option(source, "noiseSecret", options.noise_secret, copy_bytes);
   take_option(source, "heartbeatIntervalMs", options.heartbeat_interval_ms, to_number);
   take_option(source, "sessionTimeoutMs", options.session_timeout_ms, to_number);
   take_option(source, "handshakeTimeoutMs", options.handshake_timeout_ms, to_number);

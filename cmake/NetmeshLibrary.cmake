@@ -14,7 +14,7 @@
 # Direction of dependencies: code includes "<folder>/<file>.h", and a library's include directory holds
 # nothing but a link to its own folder. What a target does not link, it cannot include.
 
-set(NETMESH_THIRD_PARTY_NAMES sodium b2 xxhash expected utf8proc uv uv_library threads dl)
+set(NETMESH_THIRD_PARTY_NAMES sodium b2 xxhash expected utf8proc simdjson uv uv_library threads dl)
 
 # Turns bare names into targets. Fails at generation when one does not exist.
 function(netmesh_resolve result)

@@ -51,6 +51,11 @@ target_include_directories(netmesh_third_party_utf8proc SYSTEM INTERFACE
 target_compile_definitions(netmesh_third_party_utf8proc INTERFACE UTF8PROC_STATIC)
 target_link_libraries(netmesh_third_party_utf8proc INTERFACE "${NETMESH_UTF8PROC_LIBRARY}")
 
+# Debian has it as a shared library only, which is carried beside the addon.
+pkg_check_modules(NETMESH_SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
+netmesh_third_party(simdjson)
+target_link_libraries(netmesh_third_party_simdjson INTERFACE PkgConfig::NETMESH_SIMDJSON)
+
 # Headers only: inside Node the symbols are Node's own. A program of ours links `uv_library` as well.
 netmesh_require_header(NETMESH_UV_INCLUDE_DIR uv.h libuv1-dev)
 netmesh_third_party(uv)

@@ -5,9 +5,13 @@
  */
 
 export { MeshNode } from './mesh';
+export { EventStream, NetNode, TypedChannel, TypedEventStream } from './node';
+export { RedisStreamDedup } from './redis-dedup';
 export {
+  AdapterError,
   AddonError,
   BackpressureError,
+  BusError,
   ChannelAuthError,
   ChannelError,
   ConnectionError,
@@ -50,6 +54,6 @@ export type {
   Task,
   TaskFilter,
 } from './cortex';
-export type { NetmeshErrorCode } from './core/errors';
+export type { AdapterErrorKind, NetmeshErrorCode } from './core/errors';
 export type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
 export type * from './types';

@@ -235,18 +235,296 @@ export interface PeerInfo {
 /** Counters of a node by name, all monotonic: datagrams and bytes, and what was dropped, by cause. */
 export type NodeStats = Readonly<Record<string, bigint>>;
 
-/** An event as `NetMesh.poll` returns it. */
+/** An event as polling returns it, of a bus or of `NetMesh`. */
 export interface StoredEvent {
-  /** `"<sequence>:<index in its packet>"`; repeats across streams and peers. */
+  /**
+   * Of a bus: its position in the shard, a number or whatever the backend calls it. Of `NetMesh`:
+   * `"<sequence>:<index in its packet>"`, which repeats across streams and peers.
+   */
   id: string;
   /** The payload as text; empty when it is not valid UTF-8. */
   raw: string;
   /** The payload. */
-  rawBytes: Buffer;
-  /** The packet's sequence number on its stream. */
+  readonly rawBytes: Buffer;
+  /** Of a bus: {@link Receipt.timestamp}. Of `NetMesh`: the packet's sequence on its stream. */
   insertionTs: number;
-  /** Stream id modulo `numShards`. */
+  /** Of `NetMesh`: stream id modulo `numShards`. */
   shardId: number;
+  /** Unix time in milliseconds of the emission, where the transport knows it. */
+  readonly emittedAtMs?: number;
+  /** The same for every delivery of the event, where the backend has it. */
+  readonly dedupId?: string;
+}
+
+// --- the event bus ---
+
+/** What happens to an event whose shard's buffer is full. */
+export type BackpressureMode = 'drop_newest' | 'drop_oldest' | 'fail_producer' | 'sample';
+
+/** How much the memory transport keeps of what was emitted, over all shards. */
+export interface RetentionOptions {
+  /** Default: 1 048 576, at least one per shard. */
+  maxEvents?: number;
+  /** Payload bytes and 24 for each event. Default: 128 MiB. */
+  maxBytes?: number;
+}
+
+/** How events are gathered into batches for a backend. */
+export interface BatchOptions {
+  /** Default: 1000. */
+  minSize?: number;
+  /** Default: 10000; at most 1 000 000. */
+  maxSize?: number;
+  /** How long the first event of a batch waits for others. Default: 10. */
+  maxDelayMs?: number;
+  /** Batches grow with the rate of events; otherwise they are `maxSize`. Default: true. */
+  adaptive?: boolean;
+  /** Over which time the rate is measured. Default: 100. */
+  velocityWindowMs?: number;
+}
+
+/** What a TLS connection to a backend takes beside the URL, in PEM. */
+export interface BackendTls {
+  /** Certificates to trust instead of the system's. */
+  ca?: string;
+  /** Certificate and key of this client. */
+  cert?: string;
+  key?: string;
+}
+
+/** Redis Streams: one stream per shard, `<prefix>:shard:<n>`. */
+export interface RedisOptions {
+  /** `redis://` or `rediss://`, with optional credentials and database. */
+  url: string;
+  /** Default: `net`. */
+  prefix?: string;
+  /** Events in one MULTI/EXEC transaction at most. Default: 1000. */
+  pipelineSize?: number;
+  /** Connections for polling, shared by the shards. Default: 1. */
+  poolSize?: number;
+  /** Default: 5000. */
+  connectTimeoutMs?: number;
+  /** For each write of a batch, each poll and each health check. Default: 1000. */
+  commandTimeoutMs?: number;
+  /** Approximate number of entries that a stream keeps (`MAXLEN ~`). Default: no limit. */
+  maxStreamLen?: number;
+  /** With a `rediss://` URL. */
+  tls?: BackendTls;
+}
+
+/** NATS JetStream: one stream per shard, `<prefix>_shard_<n>`. */
+export interface JetStreamOptions {
+  /** `nats://` or `tls://`, with optional credentials. */
+  url: string;
+  /** Default: `net`. */
+  prefix?: string;
+  /** Default: 5000. */
+  connectTimeoutMs?: number;
+  /** For each request to JetStream. Default: 5000. */
+  requestTimeoutMs?: number;
+  /** Limits of streams that this bus creates. Default: none. */
+  maxMessages?: number;
+  maxBytes?: number;
+  maxAgeMs?: number;
+  /** Of streams that this bus creates. Default: 1. */
+  replicas?: number;
+  /** How long the server remembers ids, in streams that this bus creates. Default: one hour. */
+  duplicateWindowMs?: number;
+  /** With a `tls://` URL. */
+  tls?: BackendTls;
+}
+
+/** A second bus at the other end of an encrypted session. */
+export interface MeshTransportOptions {
+  /** Local address, `ip:port`. */
+  bind: string;
+  /** Address of the other bus; a responder learns it from the handshake. */
+  peer: string;
+  /** 64 hexadecimal digits, the same at both ends. */
+  psk: string;
+  /** Default: `initiator`. */
+  role?: 'initiator' | 'responder';
+  /** The responder's public key; for the initiator. */
+  peerPublicKey?: string;
+  /** The responder's own key pair, see `generateNetKeypair`. */
+  secretKey?: string;
+  publicKey?: string;
+  /** Default: `none`. Towards another netmesh bus events are delivered reliably in any case. */
+  reliability?: 'none' | 'light' | 'full';
+  /** Default: 5000. */
+  heartbeatIntervalMs?: number;
+  /** Default: 30000. */
+  sessionTimeoutMs?: number;
+  /**
+   * Whether the other end may be a bus of net-mesh 0.19, whose link has neither acknowledgements nor
+   * forward secrecy. Default: `allow`, with a process warning.
+   */
+  legacyPeers?: 'allow' | 'deny';
+  /** Accepted and without effect: packets always travel in batches. */
+  batchedIo?: boolean;
+  /** 1 to 16384; accepted and without effect. */
+  packetPoolSize?: number;
+}
+
+/** Where the events of a bus go. */
+export type Transport =
+  | { type: 'memory' }
+  | ({ type: 'redis' } & RedisOptions)
+  | ({ type: 'jetstream' } & JetStreamOptions)
+  | ({ type: 'mesh' } & MeshTransportOptions);
+
+/** What the SDK's and the core's options have in common. */
+export interface BusTuning {
+  /** What the memory transport keeps. */
+  retention?: RetentionOptions;
+  batch?: BatchOptions;
+  /** With `json`, payloads that are no JSON are refused. Default: `none`. */
+  validate?: 'none' | 'json';
+  /** With backpressure `sample`: one of so many events is kept while a buffer is full. Default: 10. */
+  sampleRate?: number;
+  /** For one attempt to deliver a batch, and for flushing and closing the backend. Default: 30000. */
+  adapterTimeoutMs?: number;
+  /** How often a batch is tried again when the backend says that it may pass. Default: 10. */
+  adapterBatchRetries?: number;
+  /** File that makes the producer the same one after a restart. */
+  producerNoncePath?: string;
+}
+
+/** Options of `NetNode.create`. */
+export interface NetNodeConfig extends BusTuning {
+  /** Default: one per processor. */
+  shards?: number;
+  /** Events that a shard's buffer holds, a power of two of 1024 or more. Default: 1 048 576. */
+  bufferCapacity?: number;
+  /** Default: `drop_oldest`. */
+  backpressure?: BackpressureMode;
+  /** Default: `{ type: 'memory' }`. */
+  transport?: Transport;
+}
+
+/** Options of `Net.create`. */
+export interface EventBusOptions extends BusTuning {
+  numShards?: number;
+  ringBufferCapacity?: number;
+  backpressureMode?: string;
+  redis?: RedisOptions;
+  jetstream?: JetStreamOptions;
+  net?: NetOptions;
+}
+
+/** The mesh transport as the core names its options. */
+export interface NetOptions {
+  bindAddr: string;
+  peerAddr: string;
+  psk: string;
+  role: string;
+  peerPublicKey?: string;
+  secretKey?: string;
+  publicKey?: string;
+  reliability?: string;
+  heartbeatIntervalMs?: number;
+  sessionTimeoutMs?: number;
+  legacyPeers?: string;
+  batchedIo?: boolean;
+  packetPoolSize?: number;
+}
+
+/** Where an event went. */
+export interface Receipt {
+  shardId: number;
+  /** Nanoseconds since the shard began; strictly increasing in a shard. */
+  timestamp: number;
+}
+
+/** What to poll. */
+export interface PollRequest {
+  limit: number;
+  /** `nextId` of the page before. Default: from the beginning. */
+  cursor?: string;
+  /** JSON, for example `{"path":"kind","value":"order"}`. */
+  filter?: string;
+  ordering?: 'none' | 'insertion_ts';
+}
+
+/** A page of events. */
+export interface PollResponseData {
+  events: StoredEvent[];
+  /** Cursor for the next poll. */
+  nextId?: string;
+  hasMore: boolean;
+  /** Shards that could not be read; they keep their position. Absent when there are none. */
+  failedShards?: number[];
+  /** Events between the cursor and this page that the store no longer had. Absent when none. */
+  expired?: number;
+}
+
+/** {@link PollResponseData} by the name that the core has for it. */
+export type PollResponse = PollResponseData;
+
+/** Options of `Net.poll`. */
+export interface PollOptions {
+  limit: number;
+  cursor?: string;
+  filter?: string;
+  ordering?: string;
+}
+
+/** A payload with its hash, see `Net.prehash`. */
+export interface HashedEvent {
+  data: Buffer;
+  hash: bigint;
+}
+
+/** Counters of a bus, all monotonic but those that say "now". */
+export interface BusStats {
+  /** Accepted into a buffer. */
+  eventsIngested: bigint;
+  /** Refused: the sum of the four below. */
+  eventsDropped: bigint;
+  /** Refused by a full buffer. */
+  droppedFull: bigint;
+  /** Passed over by sampling. */
+  droppedSampled: bigint;
+  /** There was no shard. */
+  droppedUnrouted: bigint;
+  /** Not JSON where that is asked for, or too large. */
+  droppedInvalid: bigint;
+  /** Accepted, then dropped from a full buffer for newer events. */
+  eventsEvicted: bigint;
+  /** Dropped from the store by retention. */
+  eventsExpired: bigint;
+  /** In the store now. */
+  eventsStored: bigint;
+  bytesStored: bigint;
+  /** In buffers now. */
+  eventsPending: bigint;
+  /** Taken by the backend. */
+  batchesDispatched: bigint;
+  eventsDispatched: bigint;
+  /** Given up after all attempts. */
+  batchesLost: bigint;
+  eventsLost: bigint;
+  /** Found in the journal of an earlier process, and sent again. */
+  eventsRecovered: bigint;
+}
+
+/** The two counters that 0.19 has, and the rest. */
+export type Stats = BusStats;
+
+/** Options of `NetNode.subscribe`. */
+export interface SubscribeOpts {
+  /** Events per page. Default: 100. */
+  limit?: number;
+  filter?: string;
+  ordering?: 'none' | 'insertion_ts';
+  /** Where to begin: `earliest`, `latest` or a cursor. Default: `earliest`. */
+  from?: string;
+  /** Ends the stream; it rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** First pause before polling a backend that does not push. Default: 5. */
+  pollIntervalMs?: number;
+  /** Longest pause. Default: 100. */
+  maxBackoffMs?: number;
 }
 
 /** Something that can be given up. */

@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import * as fc from 'fast-check';
-import { CortexError, InvalidArgumentError, Redex, WriteToken, defineModel, event, rowsOf } from 'netmesh';
+import {
+  CortexError,
+  InvalidArgumentError,
+  Redex,
+  WriteToken,
+  defineModel,
+  event,
+  rowsOf,
+} from 'netmesh';
 import type { Model, ModelRows } from 'netmesh/cortex';
 
 const ORIGIN = 7n;

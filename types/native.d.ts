@@ -9,6 +9,8 @@ export interface NativeNodeOptions {
   psk: Uint8Array;
   /** 32 bytes, or undefined for a random identity. */
   identitySeed?: Uint8Array;
+  /** 32 bytes, or undefined for the Noise static key that follows from the identity. */
+  noiseSecret?: Uint8Array;
   heartbeatIntervalMs?: number;
   sessionTimeoutMs?: number;
   handshakeTimeoutMs?: number;
@@ -294,6 +296,8 @@ export declare class NativeRedexTail {
   unref(): void;
 }
 
+/** Id of the node whose identity has this seed of 32 bytes. */
+export declare function nodeIdOfSeed(seed: Uint8Array): bigint;
 export declare function generateKeyPair(): { publicKey: string; secretKey: string };
 /** 'GSO/GRO', processor features: what this process runs with. */
 export declare function platformInfo(): { aes: boolean; version: string };
@@ -376,6 +380,118 @@ export declare class NativeAdapter<Filter> {
   unwatch(name: number): void;
   drain(): NativeAdapterNews;
   /** Stops folding. Idempotent. */
+// --- the event bus ---
+
+/** Everything is set: defaults are TypeScript's. */
+export interface NativeBusOptions {
+  shards: number;
+  /** Per shard, a power of two of 1024 or more. */
+  ringCapacity: number;
+  backpressure: 'drop_newest' | 'drop_oldest' | 'fail_producer' | 'sample';
+  sampleRate: number;
+  validateJson: boolean;
+  /** Events leave in batches, see {@link NativeBus.take}; else they are stored, to be polled. */
+  dispatch: boolean;
+  encoding: 'entry' | 'raw';
+  maxPayloadBytes: number;
+  /** Bounds of the store, per shard. */
+  retainEvents: number;
+  retainBytes: number;
+  batchMinSize: number;
+  batchMaxSize: number;
+  batchMaxDelayMs: number;
+  batchAdaptive: boolean;
+  batchWindowMs: number;
+  producerNoncePath?: string;
+}
+
+/**
+ * Events of the bus's own store. `columns` holds 6 numbers for each: end of its payload in `data`, id,
+ * shard, timestamp in ns, wall clock in ms, kind of text (0 ASCII, 1 UTF-8, 2 none).
+ */
+export interface NativeStorePage {
+  data: ArrayBuffer;
+  columns: Float64Array;
+  nextId?: string;
+  hasMore: boolean;
+  /** Events behind the cursor that the store no longer had. */
+  expired: number;
+  failedShards: number[];
+}
+
+/** Events on their way out, `ends[i]` the end of the i-th in `data`. Its id is `idPrefix + i`. */
+export interface NativeBatch {
+  token: number;
+  shard: number;
+  sequenceStart: bigint;
+  idPrefix: string;
+  data: ArrayBuffer;
+  ends: Uint32Array;
+  ascii: boolean;
+}
+
+/** What an adapter has fetched of one shard; `nextId` covers what is in it and what it skipped. */
+export interface NativeShardPage {
+  shard: number;
+  ids: readonly string[];
+  /** In the form `{"r":…,"t":…,"s":…}`. */
+  entries: readonly Uint8Array[];
+  nextId?: string;
+  hasMore: boolean;
+  failed: boolean;
+  /** A corrupt entry ends the page instead of being skipped. */
+  strict: boolean;
+}
+
+/**
+ * `columns` holds 7 numbers for each event: index of its page, index in the page, offset and length of
+ * the payload in its entry, timestamp, shard, kind of text.
+ */
+export interface NativeMerged {
+  columns: Float64Array;
+  nextId?: string;
+  hasMore: boolean;
+  failedShards: number[];
+  stalledShards: number[];
+}
+
+export declare class NativeBus {
+  /**
+   * `onReady` is called on the JavaScript thread when `take()` has something. Throws for options
+   * (`invalid configuration: …`) and for the nonce file.
+   */
+  constructor(options: NativeBusOptions, onReady: () => void);
+  /**
+   * The shard, or minus the reason: 1 ring full, 2 sampled out, 3 unrouted, 4 shut down, 5 not JSON,
+   * 6 too large. The timestamp is then in `receipt[0]`. Throws a `TypeError` for what is no string.
+   */
+  ingestText(text: string): number;
+  ingestBytes(data: Uint8Array): number;
+  ingestHashed(data: Uint8Array, hash: bigint): number;
+  /** How many were accepted. */
+  ingestTexts(texts: readonly string[]): number;
+  ingestBuffers(events: readonly Uint8Array[]): number;
+  readonly receipt: Float64Array;
+  /** Throws `Invalid filter: …` and `Poll failed: invalid cursor: …`. */
+  poll(
+    limit: number,
+    cursor: string | undefined,
+    filter: string | undefined,
+    ordered: boolean,
+  ): NativeStorePage;
+  latestCursor(): string;
+  /** Stores what came from elsewhere, in shard `shard` modulo their number. */
+  receive(shard: number, events: readonly Uint8Array[]): void;
+  take(): { batches: NativeBatch[]; flushed: number[]; journalError?: string };
+  settle(token: number, delivered: boolean): void;
+  /** Its number comes in `flushed` when what was emitted before is delivered or lost. */
+  requestFlush(): number;
+  stats(): Record<string, bigint>;
+  readonly nonce: bigint;
+  nextSequences(): bigint[];
+  /** Nothing is accepted any more. */
+  refuse(): void;
+  /** Frees everything, now. Every later call throws. Idempotent. */
   close(): void;
   ref(): void;
   unref(): void;
@@ -437,3 +553,52 @@ export declare function decodeBundle(bundle: Uint8Array): {
   tasks: NativeSnapshot | null;
   memories: NativeSnapshot | null;
 };
+/** XXH3, 64 bit. */
+export declare function hashPayload(data: Uint8Array): bigint;
+/** What is wrong with a text that is no JSON. */
+export declare function checkJson(text: string): string | undefined;
+/** Throws `Invalid filter: …`. */
+export declare function checkFilter(filter: string): void;
+/** The cursor of positions by shard. */
+export declare function encodeCursor(
+  shards: readonly number[],
+  positions: ReadonlyArray<string | undefined>,
+): string;
+/** What to ask each shard for: up to `perShard` events behind `after`. */
+export declare function planPoll(
+  limit: number,
+  cursor: string | undefined,
+  filter: string | undefined,
+  ordered: boolean,
+  shards: readonly number[],
+): { perShard: number; after: Array<string | undefined> };
+export declare function mergePages(
+  limit: number,
+  cursor: string | undefined,
+  filter: string | undefined,
+  ordered: boolean,
+  shards: readonly number[],
+  pages: readonly NativeShardPage[],
+): NativeMerged;
+
+/** What came of a datagram. `events` are copies. */
+export type NativeLegacyReceived = {
+  /** The peer is where this datagram came from. */
+  moved: boolean;
+} & (
+  | { kind: 'ignored' | 'modernPeer' | 'heartbeat' }
+  | { kind: 'established'; reply?: Buffer }
+  | { kind: 'events'; stream: bigint; events: Buffer[] }
+);
+
+/** One end of a link with a bus of net-mesh 0.19; moves no datagrams itself. */
+export declare class NativeLegacyLink {
+  /** `responderKey`: its public key for the initiator, its secret key for itself; 32 bytes. */
+  constructor(initiator: boolean, psk: Uint8Array, responderKey: Uint8Array);
+  /** The first packet of a new attempt; empty when the responder's key is unusable. */
+  begin(): Buffer;
+  handle(datagram: Uint8Array): NativeLegacyReceived;
+  /** Packets with the events; those above 8108 bytes are left out. */
+  seal(stream: bigint, reliable: boolean, events: readonly Uint8Array[]): Buffer[];
+  heartbeat(): Buffer;
+}

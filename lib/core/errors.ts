@@ -23,6 +23,8 @@ export type NetmeshErrorCode =
   | 'ERR_NETMESH_REDEX_IN_USE'
   | 'ERR_NETMESH_CORTEX'
   | 'ERR_NETMESH_NETDB'
+  | 'ERR_NETMESH_BUS'
+  | 'ERR_NETMESH_ADAPTER'
   | 'ERR_NETMESH_ADDON';
 
 /** One row of {@link ERROR_TABLE}. */
@@ -44,8 +46,8 @@ export const ERROR_TABLE: Readonly<Record<NetmeshErrorCode, NetmeshErrorInfo>> =
   },
   ERR_NETMESH_BACKPRESSURE: {
     name: 'BackpressureError',
-    prefixes: ['stream would block'],
-    meaning: 'The window of the stream is used up; drop, retry or wait.',
+    prefixes: ['stream would block', 'Ingestion failed: backpressure: '],
+    meaning: 'The window of the stream, or the ring of the bus, is full; drop, retry or wait.',
   },
   ERR_NETMESH_NOT_CONNECTED: {
     name: 'NotConnectedError',
@@ -75,8 +77,8 @@ export const ERROR_TABLE: Readonly<Record<NetmeshErrorCode, NetmeshErrorInfo>> =
   },
   ERR_NETMESH_SHUT_DOWN: {
     name: 'ShutDownError',
-    prefixes: ['MeshNode has been shut down', 'already shut down'],
-    meaning: 'The node has been shut down.',
+    prefixes: ['MeshNode has been shut down', 'already shut down', 'EventBus has been shut down'],
+    meaning: 'The node or the bus has been shut down.',
   },
   ERR_NETMESH_CHANNEL: {
     name: 'ChannelError',
@@ -127,6 +129,29 @@ export const ERROR_TABLE: Readonly<Record<NetmeshErrorCode, NetmeshErrorInfo>> =
     name: 'NetDbError',
     prefixes: ['netdb:'],
     meaning: 'A bundle of snapshots is none, or is cut off.',
+  },
+  ERR_NETMESH_BUS: {
+    name: 'BusError',
+    prefixes: [
+      'Failed to create EventBus: ',
+      'Ingestion failed: ',
+      'Poll failed: ',
+      'Flush failed: ',
+      'Shutdown failed: ',
+    ],
+    meaning: 'An operation of the event bus failed; `cause` has the error of the adapter.',
+  },
+  ERR_NETMESH_ADAPTER: {
+    name: 'AdapterError',
+    prefixes: [
+      'transient error: ',
+      'fatal error: ',
+      'backend backpressure',
+      'connection error: ',
+      'adapter is shut down',
+      'serialization error: ',
+    ],
+    meaning: 'The backend of an event bus failed or refused; `kind` says whether to try again.',
   },
   ERR_NETMESH_ADDON: {
     name: 'AddonError',
@@ -259,6 +284,43 @@ export class NetDbError extends Error {
     this.name = 'NetDbError';
     Object.setPrototypeOf(this, new.target.prototype);
   }
+}
+
+/** Thrown when an operation of an event bus fails. */
+export class BusError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_BUS';
+
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'BusError';
+  }
+}
+
+/** What went wrong at the backend of an event bus. */
+export type AdapterErrorKind =
+  'transient' | 'fatal' | 'backpressure' | 'connection' | 'shutdown' | 'serialization';
+
+/** The failure of an event bus's backend. Those of kind `transient` and `backpressure` may pass. */
+export class AdapterError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_ADAPTER';
+  readonly kind: AdapterErrorKind;
+
+  constructor(kind: AdapterErrorKind, detail = '', options?: { cause?: unknown }) {
+    super(adapterErrorText(kind, detail), options);
+    this.name = 'AdapterError';
+    this.kind = kind;
+  }
+
+  /** Whether the same call may succeed later. */
+  get retryable(): boolean {
+    return this.kind === 'transient' || this.kind === 'backpressure';
+  }
+}
+
+function adapterErrorText(kind: AdapterErrorKind, detail: string): string {
+  if (kind === 'backpressure') return 'backend backpressure';
+  if (kind === 'shutdown') return 'adapter is shut down';
+  return `${kind} error: ${detail}`;
 }
 
 /** Thrown when the native addon is missing or cannot be loaded on this platform. */

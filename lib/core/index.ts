@@ -4,11 +4,16 @@
  * @packageDocumentation
  */
 
+export { Net } from './net';
+export type { IngestResult } from './net';
+export { RedisStreamDedup } from '../redis-dedup';
 export { NetMesh, NetStream, generateNetKeypair } from './net_mesh';
 export type { NetStreamStats, StreamOptions } from './net_mesh';
 export {
+  AdapterError,
   AddonError,
   BackpressureError,
+  BusError,
   ChannelAuthError,
   ChannelError,
   ConnectionError,
@@ -42,5 +47,17 @@ export type {
   Task,
   TaskFilter,
 } from '../internal/cortex_types';
-export type { NetmeshErrorCode } from './errors';
-export type { MeshOptions, StoredEvent } from '../types';
+export type { AdapterErrorKind, NetmeshErrorCode } from './errors';
+export type {
+  BusStats,
+  EventBusOptions,
+  HashedEvent,
+  JetStreamOptions,
+  MeshOptions,
+  NetOptions,
+  PollOptions,
+  PollResponse,
+  RedisOptions,
+  Stats,
+  StoredEvent,
+} from '../types';

@@ -20,6 +20,9 @@ export interface NodeConfig {
   >;
 }
 
+/** An option for other parts of the SDK: an X25519 secret to use as the node's Noise static key. */
+export const NOISE_SECRET = Symbol('netmesh.noiseSecret');
+
 const DEFAULT_SHARDS = 4;
 /** Shorter periods would only spin. */
 const MIN_PERIOD_MS = 10;
@@ -76,6 +79,7 @@ function nativeOptions(config: RawConfig): NativeNodeOptions {
   return {
     bindAddr: validate.socketAddress(config.bindAddr, 'bind address', { anyPort: true }),
     psk: validate.psk(config.psk),
+    noiseSecret: (config as { [NOISE_SECRET]?: Uint8Array })[NOISE_SECRET],
     identitySeed: optional(config.identitySeed, (raw) =>
       Uint8Array.from(validate.identitySeed(raw)),
     ),

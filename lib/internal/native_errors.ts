@@ -2,6 +2,7 @@
 
 import {
   BackpressureError,
+  BusError,
   ChannelAuthError,
   ChannelError,
   ConnectionError,
@@ -102,7 +103,9 @@ function rebuild(error: Error, message: string): Error {
     case 'ERR_NETMESH_TOO_LARGE':
       return new EventTooLargeError(message);
     case 'ERR_NETMESH_SHUT_DOWN':
-      return new ShutDownError();
+      return new ShutDownError(message);
+    case 'ERR_NETMESH_BUS':
+      return new BusError(message);
     case 'ERR_NETMESH_CHANNEL':
       return new ChannelError(message);
     case 'ERR_NETMESH_CHANNEL_UNAUTHORIZED':
@@ -118,6 +121,7 @@ function rebuild(error: Error, message: string): Error {
       return new CortexError(message);
     case 'ERR_NETMESH_NETDB':
       return new NetDbError(message);
+    case 'ERR_NETMESH_ADAPTER':
     case 'ERR_NETMESH_ADDON':
     case undefined:
       return error;

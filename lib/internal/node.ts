@@ -68,6 +68,7 @@ export class Node {
     } finally {
       config.native.psk.fill(0);
       config.native.identitySeed?.fill(0);
+      config.native.noiseSecret?.fill(0);
     }
     this.#native.unref();
     this.inbox = new Inbox(

@@ -29,10 +29,13 @@ crypto::X25519KeyPair derive_noise_static(ByteSpan seed32) {
   return pair;
 }
 
-LocalIdentity LocalIdentity::from_seed(ByteSpan seed32) {
+LocalIdentity LocalIdentity::from_seed(ByteSpan seed32, ByteSpan noise_secret32) {
   crypto::SigningKey signing_key = crypto::SigningKey::from_seed(seed32);
   const EntityId entity = signing_key.public_key();
-  return {std::move(signing_key), derive_noise_static(seed32), derive_node_id(entity),
+  crypto::X25519KeyPair noise_static = noise_secret32.empty()
+                                           ? derive_noise_static(seed32)
+                                           : crypto::X25519KeyPair::from_secret(noise_secret32);
+  return {std::move(signing_key), std::move(noise_static), derive_node_id(entity),
           derive_origin_hash(entity)};
 }
 

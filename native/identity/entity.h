@@ -26,7 +26,9 @@ struct LocalIdentity {
   NodeId node_id;
   std::uint64_t origin_hash = 0;
 
-  static LocalIdentity from_seed(ByteSpan seed32);
+  /// `noise_secret32`: an X25519 secret to use instead of the one that follows from the seed, or
+  /// nothing.
+  static LocalIdentity from_seed(ByteSpan seed32, ByteSpan noise_secret32 = {});
   const EntityId& entity_id() const { return signing_key.public_key(); }
 };
 

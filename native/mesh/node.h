@@ -24,6 +24,7 @@ namespace netmesh::mesh {
 /// Limits and periods of a node; the defaults are those of spec 10 §14.2 where it has them.
 struct NodeConfig {
   Bytes identity_seed;  ///< 32 bytes
+  Bytes noise_secret;   ///< 32 bytes, or empty: the Noise static key follows from the seed
   crypto::Key psk{};
   Duration heartbeat_interval = std::chrono::seconds(5);
   Duration session_timeout = std::chrono::seconds(30);

@@ -39,8 +39,9 @@ Node::Impl::Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& 
     : config(std::move(node_config)),
       random(random_source),
       sink(node_sink),
-      handshake_context{identity::LocalIdentity::from_seed(config.identity_seed),
-                        crypto::SecretKey(config.psk)},
+      handshake_context{
+          identity::LocalIdentity::from_seed(config.identity_seed, config.noise_secret),
+          crypto::SecretKey(config.psk)},
       reset_key(crypto::blake2s_keyed(config.identity_seed, as_byte_span(kResetKeyLabel))),
       limiter(random_source.u64(), config.unproven_handshakes_per_second),
       cookies(random_source) {

@@ -18,8 +18,8 @@ using testing::SimDisk;
 /// What a log may and must hold, whatever happened to it.
 struct Model {
   std::map<std::uint64_t, std::set<std::string>> appended;
-  std::uint64_t synced = 0;    ///< everything before it was acknowledged as synced
-  std::uint64_t evicted = 0;   ///< retention had dropped what is before
+  std::uint64_t synced = 0;      ///< everything before it was acknowledged as synced
+  std::uint64_t evicted = 0;     ///< retention had dropped what is before
   std::set<std::uint64_t> lost;  ///< not synced when the power failed, with others behind them
 };
 

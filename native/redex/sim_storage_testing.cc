@@ -34,7 +34,8 @@ class SimFile final : public StorageFile {
     if (at + bytes.size() > SimDisk::kFileBytes) return fail(io_error("File too large"));
     const bool grows = at + bytes.size() > inode_->size;
     if (!disk_->power()) {
-      if (disk_->operations_ == disk_->fail_at_) put(at, bytes.first(disk_->random_() % (bytes.size() + 1)));
+      if (disk_->operations_ == disk_->fail_at_)
+        put(at, bytes.first(disk_->random_() % (bytes.size() + 1)));
       return SimDisk::no_power();
     }
     if (disk_->full_ && grows) {
@@ -187,8 +188,8 @@ std::shared_ptr<SimDisk> SimDisk::restart(std::uint64_t seed) {
     for (std::size_t at = 0; at < found->size; at += kSectorBytes) {
       const bool current = random() % 4 < share;
       const std::size_t count = std::min(kSectorBytes, found->size - at);
-      std::memcpy(found->bytes.get() + at,
-                  (current ? inode->bytes : inode->durable).get() + at, count);
+      std::memcpy(found->bytes.get() + at, (current ? inode->bytes : inode->durable).get() + at,
+                  count);
     }
     std::memcpy(found->durable.get(), found->bytes.get(), found->size);
     found->high = found->size;

@@ -12,10 +12,10 @@
 
 namespace netmesh::redex::testing {
 
-/// A file system in memory that knows what is durable. After `fail_at` operations the power is gone:
-/// the one under way may have happened in part, and every later one fails. `restart` gives the disk
-/// that is found afterwards: of what was not synced any sectors may be there, old or new, in any
-/// combination, and file sizes in between; of names the changes up to some point.
+/// A file system in memory that knows what is durable. After `fail_at` operations the power is
+/// gone: the one under way may have happened in part, and every later one fails. `restart` gives
+/// the disk that is found afterwards: of what was not synced any sectors may be there, old or new,
+/// in any combination, and file sizes in between; of names the changes up to some point.
 class SimDisk final : public Storage, public std::enable_shared_from_this<SimDisk> {
  public:
   static constexpr std::size_t kSectorBytes = 64;

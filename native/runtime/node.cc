@@ -6,6 +6,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/curve.h"
+#include "identity/entity.h"
 #include "runtime/engine.h"
 #include "runtime/event_batch.h"
 #include "runtime/options.h"
@@ -379,6 +380,10 @@ void Node::shutdown(double drain_ms) {
 PlatformInfo platform_info() {
   crypto::initialize();
   return {crypto::aes256gcm_available()};
+}
+
+std::uint64_t node_id_of_seed(ByteSpan seed32) {
+  return identity::LocalIdentity::from_seed(seed32).node_id.value;
 }
 
 KeyPair generate_key_pair() {

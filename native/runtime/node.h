@@ -21,6 +21,7 @@ struct NodeOptions {
   std::string bind_address;
   Bytes psk;            ///< 32 bytes
   Bytes identity_seed;  ///< 32 bytes, or empty for a random identity
+  Bytes noise_secret;   ///< 32 bytes, or empty: the Noise static key follows from the identity
   double heartbeat_interval_ms = 5000;
   double session_timeout_ms = 30'000;
   double handshake_timeout_ms = 5000;
@@ -241,6 +242,8 @@ class Node {
 struct KeyPair {
   Bytes public_key, secret_key;
 };
+/// Id of the node whose identity has this seed of 32 bytes.
+std::uint64_t node_id_of_seed(ByteSpan seed32);
 KeyPair generate_key_pair();
 
 /// What this process runs with (`platformInfo`).

@@ -105,6 +105,13 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
     crypto::wipe(options.identity_seed);
   }
 
+  if (!options.noise_secret.empty() && options.noise_secret.size() != crypto::kKeyBytes) {
+    return invalid("noise_secret must be 32 bytes, got " +
+                   std::to_string(options.noise_secret.size()));
+  }
+  machine.noise_secret = options.noise_secret;
+  crypto::wipe(options.noise_secret);
+
   const struct {
     const char* name;
     double milliseconds;

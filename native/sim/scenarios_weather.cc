@@ -115,10 +115,10 @@ void damaged(World& world, SimRandom& random) {
   exchange(world, random, ends, 15, 40'000, minutes(10));
   const mesh::NodeCounters counters = ends.b.machine().counters();
   // A damaged handshake is none of these, and not every one of a few goes this way.
-  world.expect(world.network.stats().corrupted < 20 ||
-                   counters.dropped_authentication + counters.dropped_invalid +
-                           counters.dropped_unknown_session >
-                       0,
+  world.expect(world.network.stats().corrupted < 20 || counters.dropped_authentication +
+                                                               counters.dropped_invalid +
+                                                               counters.dropped_unknown_session >
+                                                           0,
                "damaged packets are counted");
   world.expect(counters.protocol_violations == 0, "and are nobody's violation");
 }
