@@ -380,6 +380,9 @@ export declare class NativeAdapter<Filter> {
   unwatch(name: number): void;
   drain(): NativeAdapterNews;
   /** Stops folding. Idempotent. */
+  close(): void;
+}
+
 // --- the event bus ---
 
 /** Everything is set: defaults are TypeScript's. */
