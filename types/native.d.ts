@@ -381,6 +381,8 @@ export declare class NativeAdapter<Filter> {
   drain(): NativeAdapterNews;
   /** Stops folding. Idempotent. */
   close(): void;
+  ref(): void;
+  unref(): void;
 }
 
 // --- the event bus ---
