@@ -436,7 +436,7 @@ void two_hundred_peers(World& world, SimRandom& random) {
 
 constexpr std::array kScenarios{
     Scenario{"siege-cookies", "honest peers get in while a flood of first messages goes on",
-             cookies},
+             cookies, 30},
     Scenario{"siege-stolen-cookies",
              "a cookie is of no use from another address or for another attempt", stolen_cookies},
     Scenario{"siege-interleaved-handshakes",
