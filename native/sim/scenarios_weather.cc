@@ -256,6 +256,9 @@ void soak(World& world, SimRandom& random) {
   world.expect(a.machine().peers().at(0).streams <= 16, "streams that ended are gone");
 }
 
+/// Enough of the longer ones.
+constexpr std::uint64_t kSeeds = 50;
+
 constexpr std::array kScenarios{
     Scenario{"weather-loss", "reliable streams get through 0 to 40 % loss, each way its own",
              any_loss},
@@ -265,7 +268,7 @@ constexpr std::array kScenarios{
     Scenario{"weather-doubled", "packets that come twice count once", doubled},
     Scenario{"weather-damaged", "damaged packets cost their own bytes and nothing else", damaged},
     Scenario{"weather-blackouts", "a transfer goes on about a second after a blackout of 5 s",
-             blackouts},
+             blackouts, kSeeds},
     Scenario{"weather-soak", "an hour of everything leaves a session and its memory as they were",
              soak, 4},
 };
