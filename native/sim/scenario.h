@@ -47,6 +47,8 @@ std::span<const Scenario> hostile_scenarios();
 std::span<const Scenario> life_scenarios();
 std::span<const Scenario> path_scenarios();
 std::span<const Scenario> keys_scenarios();
+std::span<const Scenario> siege_scenarios();
+std::span<const Scenario> weather_scenarios();
 std::span<const Scenario> legacy_scenarios();
 std::span<const Scenario> congestion_scenarios();
 

@@ -1,10 +1,9 @@
 // Strangers, garbage and replays: nothing changes, nothing grows, nobody is kept out.
 
-#include <malloc.h>
-
 #include <array>
 
 #include "crypto/hash.h"
+#include "sim/heap.h"
 #include "sim/traffic.h"
 #include "wire/classify.h"
 #include "wire/modern_control.h"
@@ -152,15 +151,8 @@ void garbage(World& world, SimRandom& random) {
 
 // --- floods ---
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kHeapIsMeasurable = false;
-#else
-constexpr bool kHeapIsMeasurable = true;
-#endif
 /// Room for queues of the simulator itself.
 constexpr std::size_t kHeapSlack = 64 * 1024;
-
-std::size_t heap_in_use() { return mallinfo2().uordblks; }
 
 /// A msg1 as a stranger without the secret would make it.
 Bytes bogus_handshake(SimRandom& random, NodeId responder) {

@@ -277,6 +277,9 @@ void forged_resets(World& world, SimRandom& random) {
   flow.check_complete(world);
 }
 
+/// Enough of the longer ones.
+constexpr std::uint64_t kSeeds = 50;
+
 constexpr std::array kScenarios{
     Scenario{"keys-updates",
              "keys ratcheted every few packets cost nothing at up to 40 % loss, reordered",
@@ -284,13 +287,13 @@ constexpr std::array kScenarios{
     Scenario{
         "keys-agreements",
         "fresh keys are agreed upon again and again, by both sides at once, at up to 40 % loss",
-        agreements},
+        agreements, kSeeds},
     Scenario{"keys-blackouts", "blackouts in the middle of key changes cost nothing",
              agreements_and_blackouts},
     Scenario{"restart-noticed",
              "a peer that restarts in the middle of a transfer is noticed and connected anew by "
              "itself",
-             restart_is_noticed},
+             restart_is_noticed, kSeeds},
     Scenario{"restart-both", "two peers that both restarted connect anew when one asks",
              both_restart},
     Scenario{"restart-forged", "forged and replayed resets end no session", forged_resets},

@@ -321,6 +321,9 @@ void moves_to_a_smaller_path(World& world, SimRandom& random) {
   session.check(world);
 }
 
+/// Enough of the longer ones.
+constexpr std::uint64_t kSeeds = 50;
+
 constexpr std::array kScenarios{
     Scenario{"path-moves",
              "a peer that moves in the middle of transfers is followed, and nothing "
@@ -335,12 +338,12 @@ constexpr std::array kScenarios{
              "three times their bytes",
              spoofed},
     Scenario{"path-odd-sizes", "packets grow to what a path of any size carries and no further",
-             odd_sizes},
+             odd_sizes, kSeeds},
     Scenario{"path-black-hole",
              "a path that begins to swallow large packets stalls a transfer for seconds at most",
-             black_hole},
+             black_hole, kSeeds},
     Scenario{"path-moves-to-smaller", "a peer is followed to a path that carries less",
-             moves_to_a_smaller_path},
+             moves_to_a_smaller_path, kSeeds},
 };
 
 }  // namespace

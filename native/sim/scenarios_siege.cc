@@ -434,9 +434,12 @@ void two_hundred_peers(World& world, SimRandom& random) {
                "idle peers stay");
 }
 
+/// Enough of the longer ones.
+constexpr std::uint64_t kSeeds = 50;
+
 constexpr std::array kScenarios{
     Scenario{"siege-cookies", "honest peers get in while a flood of first messages goes on",
-             cookies},
+             cookies, 30},
     Scenario{"siege-stolen-cookies",
              "a cookie is of no use from another address or for another attempt", stolen_cookies},
     Scenario{"siege-interleaved-handshakes",
@@ -447,11 +450,12 @@ constexpr std::array kScenarios{
              "no harm",
              odd_acks},
     Scenario{"siege-optimistic-acks",
-             "whoever acknowledges what he did not get is found out and told so", optimistic_acks},
+             "whoever acknowledges what he did not get is found out and told so", optimistic_acks,
+             kSeeds},
     Scenario{"siege-forged-limits", "limits of any value neither break a session nor grow a queue",
-             forged_limits},
+             forged_limits, kSeeds},
     Scenario{"siege-greedy-peer", "whoever takes more than he was granted is sent away",
-             greedy_peer},
+             greedy_peer, kSeeds},
     Scenario{"siege-200-peers", "a node serves 200 peers at once", two_hundred_peers, 10},
 };
 

@@ -165,7 +165,8 @@ class World {
     exchange();
     pass(std::chrono::seconds(2));
     exchange();
-    FUZZ_CHECK(a_.sink.shut_down && a_.node->peer_count() == 0);
+    FUZZ_CHECK(a_.sink.shut_down);
+    FUZZ_CHECK(a_.node->peer_count() == 0);
     for (const auto& [peer, up] : a_.sink.up) FUZZ_CHECK(!up);
     for (const auto& [ref, open] : a_.sink.open) FUZZ_CHECK(!open);
   }
