@@ -87,6 +87,7 @@ async function fillPlace(place, hub, { seed, until, tally }) {
     const who = `peer ${turn} of place ${place} (${departure})`;
     const { echoed, misordered } = await answer(child, who, lifeMs + GRACE_MS);
     if (departure === 'vanish') child.kill('SIGKILL');
+    else child.send('heard');
     const left = await Promise.race([exited, sleep(GRACE_MS, 'late', { ref: false })]);
     if (left === 'late') throw new StepError(`${who} does not leave`);
     tally.peers++;
@@ -143,6 +144,7 @@ await runMain(async () => {
   }
   hubProcess.send('end');
   const { samples, totals, nodeStats } = await answer(hubProcess, 'the hub', GRACE_MS);
+  hubProcess.disconnect();
 
   const verdicts = judge(samples);
   for (const verdict of verdicts) console.log(describe(verdict));

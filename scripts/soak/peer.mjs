@@ -1,5 +1,7 @@
 // A peer that comes, talks in every way for a while, and leaves in one of several.
 
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { MeshNode } from 'netmesh';
@@ -39,8 +41,11 @@ process.once('message', async ({ hub, lifeMs, identitySeed, departure }) => {
     node.openStream(hub.nodeId, { streamId, reliability, windowBytes: 256 * 1024 });
 
   const result = { echoed: 0, misordered: 0 };
+  const life = randomBytes(4).readUInt32LE();
   const echoes = (async () => {
     for await (const { data } of node.readStream(hub.nodeId, ECHO_STREAM)) {
+      // The hub may still be answering who had this identity before.
+      if (data.readUInt32LE(4) !== life) continue;
       if (data.readUInt32LE(0) !== result.echoed) result.misordered++;
       result.echoed++;
     }
@@ -54,6 +59,7 @@ process.once('message', async ({ hub, lifeMs, identitySeed, departure }) => {
       const events = Array.from({ length: COUNTED_BATCH }, () => {
         const event = Buffer.alloc(COUNTED_BYTES, 7);
         event.writeUInt32LE(number++);
+        event.writeUInt32LE(life, 4);
         return event;
       });
       await node.sendBlocking(stream, events);
@@ -83,12 +89,16 @@ process.once('message', async ({ hub, lifeMs, identitySeed, departure }) => {
   };
 
   await Promise.all([counted(), large(), loose(), shortLived()]);
+  // An exit overtakes a message: the parent says when it has it.
+  const heard = once(process, 'message');
   process.send(result);
+  await heard;
   if (departure === 'shutdown') await node.shutdown();
   else if (departure === 'disconnect') {
     node.disconnect(hub.nodeId);
     await sleep(TICK_MS);
   }
-  // 'vanish': nobody is told. The parent reads the result first.
+  // 'vanish': nobody is told; the parent kills.
+  if (departure === 'vanish') return;
   process.disconnect();
 });

@@ -1,6 +1,6 @@
 // What both ends of the soak agree on.
 
-/** Counted events from the peer, which the hub sends back on the next id. */
+/** Events with a number and the peer's mark of this life, which the hub sends back on the next id. */
 export const COUNTED_STREAM = 1n;
 export const ECHO_STREAM = 2n;
 /** Messages of a megabyte, in many fragments. */
