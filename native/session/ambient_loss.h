@@ -16,8 +16,8 @@ namespace netmesh::session {
 class AmbientLoss {
  public:
   /// Losses or, where there are few, packets until an observation at the usual rate is complete.
-  static constexpr std::uint64_t kObservedLosses = 40;
-  static constexpr std::uint64_t kObservedPackets = 800;
+  static constexpr std::uint64_t kObservedLosses = 20;
+  static constexpr std::uint64_t kObservedPackets = 400;
   static constexpr std::size_t kObservations = 3;
   /// At half the rate packets are rare.
   static constexpr std::uint64_t kSlowPackets = 60;
@@ -76,10 +76,7 @@ class AmbientLoss {
     std::sort(sorted.begin(), end);
     return count_ < kObservations ? sorted[0] : sorted[kObservations / 2];
   }
-  void update() {
-    // In the beginning, before anything is known of the usual rate, what startup has seen.
-    share_ = std::min({count_ == 0 ? slow_share_ : usual_share(), ceiling(), kLargest});
-  }
+  void update() { share_ = std::min({usual_share(), ceiling(), kLargest}); }
 
   std::array<double, kObservations> observations_{};
   std::size_t count_ = 0;
