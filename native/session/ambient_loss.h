@@ -68,13 +68,10 @@ class AmbientLoss {
   static constexpr double kWorthEvidence = 0.01;
 
   double ceiling() const { return slow_known_ ? kSlowTolerance * slow_share_ : 0; }
-  /// The median, once there are enough; the least before that.
+  /// The median; observations that are still to come count as none lost.
   double usual_share() const {
-    if (count_ == 0) return 0;
-    auto sorted = observations_;
-    const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(std::min(count_, kObservations));
-    std::sort(sorted.begin(), end);
-    return count_ < kObservations ? sorted[0] : sorted[kObservations / 2];
+    const auto [a, b, c] = observations_;
+    return std::max(std::min(a, b), std::min(std::max(a, b), c));
   }
   void update() { share_ = std::min({usual_share(), ceiling(), kLargest}); }
 
