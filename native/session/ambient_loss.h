@@ -16,8 +16,8 @@ namespace netmesh::session {
 class AmbientLoss {
  public:
   /// Losses or, where there are few, packets until an observation at the usual rate is complete.
-  static constexpr std::uint64_t kObservedLosses = 40;
-  static constexpr std::uint64_t kObservedPackets = 800;
+  static constexpr std::uint64_t kObservedLosses = 20;
+  static constexpr std::uint64_t kObservedPackets = 400;
   static constexpr std::size_t kObservations = 3;
   /// At half the rate packets are rare.
   static constexpr std::uint64_t kSlowPackets = 60;
@@ -68,18 +68,12 @@ class AmbientLoss {
   static constexpr double kWorthEvidence = 0.01;
 
   double ceiling() const { return slow_known_ ? kSlowTolerance * slow_share_ : 0; }
-  /// The median, once there are enough; the least before that.
+  /// The median; observations that are still to come count as none lost.
   double usual_share() const {
-    if (count_ == 0) return 0;
-    auto sorted = observations_;
-    const auto end = sorted.begin() + static_cast<std::ptrdiff_t>(std::min(count_, kObservations));
-    std::sort(sorted.begin(), end);
-    return count_ < kObservations ? sorted[0] : sorted[kObservations / 2];
+    const auto [a, b, c] = observations_;
+    return std::max(std::min(a, b), std::min(std::max(a, b), c));
   }
-  void update() {
-    // In the beginning, before anything is known of the usual rate, what startup has seen.
-    share_ = std::min({count_ == 0 ? slow_share_ : usual_share(), ceiling(), kLargest});
-  }
+  void update() { share_ = std::min({usual_share(), ceiling(), kLargest}); }
 
   std::array<double, kObservations> observations_{};
   std::size_t count_ = 0;

@@ -171,14 +171,13 @@ void Bbr::adapt_lower_bounds() {
   inflight_lo_ = std::max(inflight_latest_, beta_of(inflight_lo_));
 }
 
-/// Only where this sender does not probe and no queue stands. Slow are, besides the phase meant for
-/// it, the first rounds of startup, when the rate still grows with the window, and rounds with the
-/// least window there is.
+/// Only where this sender does not probe and no queue stands. Slow are the phase that is meant for
+/// it and rounds with the least window there is. Startup teaches nothing: it may begin at a queue
+/// that somebody else keeps full, and then everything looks like the path.
 void Bbr::learn_ambient_loss() {
   const std::uint64_t delivered = (delivered_ - loss_round_began_delivered_) / datagram_;
   const std::uint64_t lost = lost_in_round_ / datagram_;
-  const bool slow_now = (phase_ == Phase::kStartup && full_bandwidth_rounds_ == 0) ||
-                        (phase_ == Phase::kProbeRtt && probe_rtt_round_done_) ||
+  const bool slow_now = (phase_ == Phase::kProbeRtt && probe_rtt_round_done_) ||
                         (full_bandwidth_reached_ && window_ == least_window());
   const bool slow = slow_now && slow_round_;
   slow_round_ = slow_now;

@@ -74,8 +74,8 @@ void random_loss(World& world, SimRandom& random) {
     double loss, bbr, cubic;
   };
   // CUBIC takes every loss for congestion: it gets through, no more.
-  constexpr std::array levels{Level{0, 0.85, 0.85}, Level{0.01, 0.75, 0.12}, Level{0.05, 0.7, 0.04},
-                              Level{0.2, 0.5, 0.012}, Level{0.4, 0.2, 0.004}};
+  constexpr std::array levels{Level{0, 0.85, 0.85}, Level{0.01, 0.65, 0.12}, Level{0.05, 0.5, 0.04},
+                              Level{0.2, 0.45, 0.012}, Level{0.4, 0.2, 0.004}};
   const Level level = levels[random.below(levels.size())];
   const auto algorithm =
       random.chance(0.7) ? CongestionAlgorithm::kBbr : CongestionAlgorithm::kCubic;
