@@ -102,10 +102,6 @@ export class AdapterCore<Row, Filter, Native extends NativeAdapter<Filter>> {
     return { block: block as ArrayBuffer, watch };
   }
 
-  decode(block: ArrayBuffer): Row[] {
-    return this.#decode(block);
-  }
-
   close(): void {
     this.native.close();
     this.drain();
