@@ -55,8 +55,8 @@ export class AdapterCore<Row, Filter, Native extends NativeAdapter<Filter>> {
   }
 
   snapshot(): CortexSnapshot {
-    const { bytes, offset, lastSeq } = this.native.snapshot();
-    const stateBytes = Buffer.from(bytes, offset);
+    const { bytes, lastSeq } = this.native.snapshot();
+    const stateBytes = Buffer.from(bytes);
     return lastSeq === null ? { stateBytes } : { stateBytes, lastSeq };
   }
 
