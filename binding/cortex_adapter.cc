@@ -318,7 +318,7 @@ Napi::Value AdapterWrap<Model>::store(const Napi::CallbackInfo& info) {
   const std::string_view content = text_.read(info[1], "content");
   const std::string_view source = second_text_.read(info[3], "source");
   const std::size_t room =
-      4 * cortex::kMaxVarintBytes + content.size() + source.size() + cortex::max_tags_bytes(tags);
+      4 * cortex::kMaxVarintBytes + content.size() + source.size() + cortex::tags_bytes(tags);
   return append(info.Env(), "store failed", Model::kStored, room, [&](std::byte* at) {
     at = cortex::put_counted(cortex::put_varint(at, id), content);
     at = cortex::put_counted(cortex::put_tags(at, tags), source);
@@ -332,7 +332,7 @@ Napi::Value AdapterWrap<Model>::retag(const Napi::CallbackInfo& info) {
   const std::uint64_t now = to_u64_or_integer(info[2]);
   const std::vector<std::string> tags = to_texts(info[1], "tags");
   return append(info.Env(), "retag failed", Model::kRetagged,
-                2 * cortex::kMaxVarintBytes + cortex::max_tags_bytes(tags), [&](std::byte* at) {
+                2 * cortex::kMaxVarintBytes + cortex::tags_bytes(tags), [&](std::byte* at) {
                   at = cortex::put_tags(cortex::put_varint(at, id), tags);
                   return cortex::put_varint(at, now);
                 });
@@ -376,7 +376,6 @@ Napi::Value AdapterWrap<Model>::snapshot(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   cortex::Snapshot snapshot = adapter(env).snapshot();
   Napi::Object out = Napi::Object::New(env);
-  out.Set("offset", static_cast<double>(snapshot.offset));
   out.Set("lastSeq", from_optional_u64(env, snapshot.last_seq));
   out.Set("bytes", from_slab(env, std::move(snapshot.block)));
   return out;

@@ -16,7 +16,7 @@ import * as validate from './internal/validate';
 import type { Redex } from './redex';
 
 export { Model } from './internal/model';
-export type { ModelQuery } from './internal/model';
+export type { ModelQuery } from './internal/model_query';
 export type { IndexFunction, IndexValue, ModelKey, ModelRows } from './internal/model_rows';
 
 /** One kind of event. Made by {@link event}. */

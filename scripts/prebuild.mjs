@@ -98,7 +98,13 @@ async function writeNotices(carried) {
       `${title}\n${'='.repeat(title.length)}\n\n${fs.readFileSync(file, 'utf8').trim()}\n`,
     );
   };
-  const packages = new Set(['libb2-dev', 'libxxhash-dev', 'libexpected-dev', 'libstdc++-12-dev']);
+  const packages = new Set([
+    'libb2-dev',
+    'libxxhash-dev',
+    'libexpected-dev',
+    'libutf8proc-dev',
+    'libstdc++-12-dev',
+  ]);
   for (const source of carried.values()) packages.add(await owner(source));
   for (const name of packages) {
     const file = `/usr/share/doc/${name}/copyright`;

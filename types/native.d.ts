@@ -364,7 +364,7 @@ export declare class NativeAdapter<Filter> {
   list(filter?: Filter): ArrayBuffer;
   get(id: bigint): ArrayBuffer;
   count(): number;
-  snapshot(): { bytes: ArrayBuffer; offset: number; lastSeq: bigint | null };
+  snapshot(): { bytes: ArrayBuffer; lastSeq: bigint | null };
   watermarks(): { folded: bigint | null; applied: bigint | null; errors: bigint };
   running(): boolean;
   /** A pending wait is settled by name through `drain`. */

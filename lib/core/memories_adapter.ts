@@ -1,91 +1,40 @@
-import '../internal/async_dispose';
 import type { NativeMemories, NativeMemoryFilter } from '../../types/native';
-import { AdapterCore, type Watch } from '../internal/cortex_adapter';
+import { AdapterCore } from '../internal/cortex_adapter';
 import { memoryFilter } from '../internal/cortex_filters';
 import { decodeMemories } from '../internal/cortex_rows';
-import type { CortexSnapshot, FoldProgress, Memory, MemoryFilter } from '../internal/cortex_types';
-import { nativeManagerOf } from '../internal/managers';
+import type { Memory, MemoryFilter } from '../internal/cortex_types';
 import { addon } from '../internal/native';
-import { classifyArguments, explain } from '../internal/native_errors';
-import * as validate from '../internal/validate';
-import type { WaitOptions } from '../types';
-import { CortexError, InvalidArgumentError } from './errors';
+import { explain } from '../internal/native_errors';
+import {
+  Adapter,
+  type OpenArguments,
+  SnapshotAndWatchIter,
+  WatchIter,
+  openCore,
+  promised,
+} from './adapter';
+import { InvalidArgumentError } from './errors';
 import type { Redex } from './redex';
-import { WriteToken } from './write_token';
 
 type Core = AdapterCore<Memory, NativeMemoryFilter, NativeMemories>;
 
-const MAX_MS = 0x7fff_ffff;
 const INTERNAL = Symbol('netmesh.internal');
 
-function timedOut(): CortexError {
-  return new CortexError('cortex: wait_for_token: read-your-writes wait timed out');
-}
-
 /** The changes of one filter's result, see {@link MemoriesAdapter.watchMemories}. */
-export class MemoryWatchIter {
-  readonly #watch: Watch<Memory>;
-
-  /** @internal */
-  constructor(watch: Watch<Memory>) {
-    this.#watch = watch;
-  }
-
-  /**
-   * The rows, at first and whenever they have changed since; a reader that is slow gets the newest.
-   * Null once this or the adapter is closed.
-   */
-  next(): Promise<Memory[] | null> {
-    return this.#watch.next();
-  }
-
-  /** Ends the stream. Idempotent. */
-  close(): void {
-    this.#watch.close();
-  }
-}
+export class MemoryWatchIter extends WatchIter<Memory> {}
 
 /** A result and what becomes of it, see {@link MemoriesAdapter.snapshotAndWatchMemories}. */
-export class MemoriesSnapshotAndWatch {
-  readonly #core: Core;
-  readonly #block: ArrayBuffer;
-  readonly #watch: Watch<Memory>;
-
-  /** @internal */
-  constructor(core: Core, block: ArrayBuffer, watch: Watch<Memory>) {
-    this.#core = core;
-    this.#block = block;
-    this.#watch = watch;
-  }
-
-  /** The rows as they were at the call; a fresh copy each time. */
-  get snapshot(): Memory[] {
-    return this.#core.decode(this.#block);
-  }
-
-  /** The rows, whenever they have changed since; null once this or the adapter is closed. */
-  next(): Promise<Memory[] | null> {
-    return this.#watch.next();
-  }
-
-  /** Ends the stream. Idempotent. */
-  close(): void {
-    this.#watch.close();
-  }
-}
+export class MemoriesSnapshotAndWatch extends SnapshotAndWatchIter<Memory> {}
 
 /**
  * Memories, folded from the log `cortex/memories` on a thread of its own. Writing calls return the log's
  * sequence number at once; `waitForSeq` tells when the state has it.
  */
-export class MemoriesAdapter {
-  readonly #core: Core;
-  readonly #originHash: bigint;
-
-  private constructor(token: symbol, core: Core, originHash: bigint) {
+export class MemoriesAdapter extends Adapter<Memory, NativeMemoryFilter, NativeMemories> {
+  /** @internal */
+  constructor(token: symbol, core: Core, originHash: bigint) {
     if (token !== INTERNAL) throw new InvalidArgumentError('use MemoriesAdapter.open');
-    this.#core = core;
-    this.#originHash = originHash;
+    super(core, originHash);
   }
 
   /** Opens the log and resolves when everything in it is folded. */
@@ -94,51 +43,24 @@ export class MemoriesAdapter {
     originHash: bigint | number,
     persistent?: boolean | null,
   ): Promise<MemoriesAdapter> {
-    return MemoriesAdapter.#open('MemoriesAdapter open failed', redex, originHash, persistent);
+    return open('MemoriesAdapter open failed', { redex, originHash, persistent, snapshot: null });
   }
 
   /** Starts from a snapshot and folds what the log has after it. */
-  static async openFromSnapshot(
+  static openFromSnapshot(
     redex: Redex,
     originHash: bigint | number,
     stateBytes: Uint8Array,
     lastSeq?: bigint | null,
     persistent?: boolean | null,
   ): Promise<MemoriesAdapter> {
-    const snapshot = {
-      stateBytes: validate.bytes(stateBytes, 'stateBytes'),
-      lastSeq: lastSeq === undefined || lastSeq === null ? null : validate.u64(lastSeq, 'lastSeq'),
-    };
-    const context = 'MemoriesAdapter open_from_snapshot failed';
-    return MemoriesAdapter.#open(context, redex, originHash, persistent, snapshot);
-  }
-
-  static async #open(
-    context: string,
-    redex: Redex,
-    originHash: bigint | number,
-    persistent: boolean | null | undefined,
-    snapshot?: { stateBytes: Uint8Array; lastSeq: bigint | null },
-  ): Promise<MemoriesAdapter> {
-    const native = nativeManagerOf(redex);
-    const origin = validate.u64OrInteger(originHash, 'originHash');
-    const onDisk = validate.boolean(persistent ?? false, 'persistent');
-    const core: Core = new AdapterCore(
-      (onReady) => new (addon().NativeMemories)(onReady),
-      decodeMemories,
-    );
-    try {
-      await core.native.open(native, origin, onDisk, snapshot);
-    } catch (error) {
-      throw classifyArguments(error);
-    }
-    await core.catchUp(context);
-    return new MemoriesAdapter(INTERNAL, core, origin);
-  }
-
-  /** Who writes here. */
-  get originHash(): bigint {
-    return this.#originHash;
+    const snapshot = { stateBytes, lastSeq };
+    return open('MemoriesAdapter open_from_snapshot failed', {
+      redex,
+      originHash,
+      persistent,
+      snapshot,
+    });
   }
 
   /** Stores a memory; one of this id keeps its age and its pin. */
@@ -150,7 +72,7 @@ export class MemoriesAdapter {
     nowNs: bigint | number,
   ): bigint {
     try {
-      return this.#core.native.store(id as bigint, content, tags, source, nowNs as bigint);
+      return this.core.native.store(id as bigint, content, tags, source, nowNs as bigint);
     } catch (error) {
       throw explain(error, { id, nowNs }, { content, source }, { tags });
     }
@@ -159,7 +81,7 @@ export class MemoriesAdapter {
   /** Replaces all tags, if there is such a memory. */
   retag(id: bigint | number, tags: readonly string[], nowNs: bigint | number): bigint {
     try {
-      return this.#core.native.retag(id as bigint, tags, nowNs as bigint);
+      return this.core.native.retag(id as bigint, tags, nowNs as bigint);
     } catch (error) {
       throw explain(error, { id, nowNs }, {}, { tags });
     }
@@ -168,7 +90,7 @@ export class MemoriesAdapter {
   /** Pins the memory, if there is such a one. */
   pin(id: bigint | number, nowNs: bigint | number): bigint {
     try {
-      return this.#core.native.pin(id as bigint, nowNs as bigint);
+      return this.core.native.pin(id as bigint, nowNs as bigint);
     } catch (error) {
       throw explain(error, { id, nowNs });
     }
@@ -177,7 +99,7 @@ export class MemoriesAdapter {
   /** Unpins the memory, if there is such a one. */
   unpin(id: bigint | number, nowNs: bigint | number): bigint {
     try {
-      return this.#core.native.unpin(id as bigint, nowNs as bigint);
+      return this.core.native.unpin(id as bigint, nowNs as bigint);
     } catch (error) {
       throw explain(error, { id, nowNs });
     }
@@ -186,101 +108,37 @@ export class MemoriesAdapter {
   /** Removes the memory, if there is such a one. */
   delete(id: bigint | number): bigint {
     try {
-      return this.#core.native.delete(id as bigint);
+      return this.core.native.delete(id as bigint);
     } catch (error) {
       throw explain(error, { id });
     }
   }
 
-  /** Resolves when the event is folded, whether or not it could be applied. */
-  waitForSeq(seq: bigint | number, options?: WaitOptions): Promise<void> {
-    return this.#promised(() =>
-      this.#core.waitForSeq(validate.u64OrInteger(seq, 'seq'), { signal: signalOf(options) }),
-    );
-  }
-
-  /**
-   * Resolves when the write is applied, and rejects after `deadlineMs`; 0 asks only whether it is. The
-   * token must be of this adapter's origin.
-   */
-  waitForToken(token: WriteToken, deadlineMs: number, options?: WaitOptions): Promise<void> {
-    return this.#promised(() => {
-      if (!(token instanceof WriteToken)) {
-        throw validate.invalid(`token must be a WriteToken; got ${validate.describe(token)}`);
-      }
-      return this.#core.waitForToken(token.originHash, token.seq, {
-        timeoutMs: validate.milliseconds(deadlineMs, 'deadlineMs', 0, MAX_MS),
-        timeoutError: timedOut,
-        signal: signalOf(options),
-      });
-    });
-  }
-
-  /** Stops folding and writing; queries still answer, watches end. The log stays open. Idempotent. */
-  close(): void {
-    this.#core.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    return Promise.resolve();
-  }
-
-  /** False once the adapter or its log is closed. */
-  isRunning(): boolean {
-    return this.#core.native.running();
-  }
-
-  /** How far the fold is, and what it skipped. */
-  progress(): FoldProgress {
-    return this.#core.progress();
-  }
-
   /** The rows that match, in order. */
   listMemories(filter?: MemoryFilter | null): Memory[] {
-    return this.#core.list(memoryFilter(filter));
-  }
-
-  /** The row of this id, or null. */
-  get(id: bigint | number): Memory | null {
-    return this.#core.get(validate.u64OrInteger(id, 'id'));
-  }
-
-  /** The number of rows. */
-  count(): number {
-    return this.#core.native.count();
-  }
-
-  /** The state, to be restored from later. */
-  snapshot(): CortexSnapshot {
-    return this.#core.snapshot();
+    return this.core.list(memoryFilter(filter));
   }
 
   /** Follows the rows that match, beginning with those of now. */
   watchMemories(filter?: MemoryFilter | null): Promise<MemoryWatchIter> {
-    return this.#promised(() => {
-      const watch = this.#core.watch(memoryFilter(filter));
-      return Promise.resolve(new MemoryWatchIter(watch));
-    });
+    return promised(() =>
+      Promise.resolve(new MemoryWatchIter(this.core.watch(memoryFilter(filter)))),
+    );
   }
 
   /** The rows that match and, without a gap between, what becomes of them. */
   snapshotAndWatchMemories(filter?: MemoryFilter | null): Promise<MemoriesSnapshotAndWatch> {
-    return this.#promised(() => {
-      const { block, watch } = this.#core.snapshotAndWatch(memoryFilter(filter));
-      return Promise.resolve(new MemoriesSnapshotAndWatch(this.#core, block, watch));
+    return promised(() => {
+      const { block, watch } = this.core.snapshotAndWatch(memoryFilter(filter));
+      return Promise.resolve(new MemoriesSnapshotAndWatch(watch, () => decodeMemories(block)));
     });
-  }
-
-  #promised<T>(run: () => Promise<T>): Promise<T> {
-    try {
-      return run();
-    } catch (error) {
-      return Promise.reject(classifyArguments(error));
-    }
   }
 }
 
-function signalOf(options: WaitOptions | undefined): AbortSignal | undefined {
-  return validate.abortSignal(validate.optionsObject(options, 'options').signal);
+async function open(context: string, from: OpenArguments): Promise<MemoriesAdapter> {
+  const core: Core = new AdapterCore(
+    (onReady) => new (addon().NativeMemories)(onReady),
+    decodeMemories,
+  );
+  return new MemoriesAdapter(INTERNAL, core, await openCore(core, context, from));
 }

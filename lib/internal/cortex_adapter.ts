@@ -55,8 +55,8 @@ export class AdapterCore<Row, Filter, Native extends NativeAdapter<Filter>> {
   }
 
   snapshot(): CortexSnapshot {
-    const { bytes, offset, lastSeq } = this.native.snapshot();
-    const stateBytes = Buffer.from(bytes, offset);
+    const { bytes, lastSeq } = this.native.snapshot();
+    const stateBytes = Buffer.from(bytes);
     return lastSeq === null ? { stateBytes } : { stateBytes, lastSeq };
   }
 
@@ -100,10 +100,6 @@ export class AdapterCore<Row, Filter, Native extends NativeAdapter<Filter>> {
   snapshotAndWatch(filter: Filter | undefined): { block: ArrayBuffer; watch: Watch<Row> } {
     const { block, watch } = this.#addWatch(filter, true);
     return { block: block as ArrayBuffer, watch };
-  }
-
-  decode(block: ArrayBuffer): Row[] {
-    return this.#decode(block);
   }
 
   close(): void {

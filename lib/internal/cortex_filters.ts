@@ -15,13 +15,6 @@ import * as validate from './validate';
 const ORDERS = Object.keys(TasksOrderBy) as Array<keyof typeof TasksOrderBy>;
 const STATUSES = Object.values(TaskStatus);
 
-type Checked<T> = T | undefined;
-
-/** The value, checked, unless it stands for nothing. */
-function given<T, R>(value: T | null | undefined, check: (value: T) => R): Checked<R> {
-  return value === undefined || value === null ? undefined : check(value);
-}
-
 function filterObject<T extends object>(filter: T | null | undefined): Partial<T> {
   return filter === undefined || filter === null ? {} : validate.object(filter, 'filter');
 }
@@ -32,17 +25,17 @@ interface Ordered extends TimeFilter {
 }
 
 function common(filter: Ordered): NativeCommonFilter {
-  const time = (name: keyof TimeFilter): Checked<bigint> =>
-    given(filter[name], (value) => validate.u64OrInteger(value, name));
+  const time = (name: keyof TimeFilter): bigint | undefined =>
+    validate.optional(filter[name], (value) => validate.u64OrInteger(value, name));
   return {
     createdAfterNs: time('createdAfterNs'),
     createdBeforeNs: time('createdBeforeNs'),
     updatedAfterNs: time('updatedAfterNs'),
     updatedBeforeNs: time('updatedBeforeNs'),
-    order: given(filter.orderBy, (value) =>
+    order: validate.optional(filter.orderBy, (value) =>
       ORDERS.indexOf(validate.oneOf(value, 'orderBy', ORDERS)),
     ),
-    limit: given(filter.limit, (value) => validate.u32(value, 'limit')),
+    limit: validate.optional(filter.limit, (value) => validate.u32(value, 'limit')),
   };
 }
 
@@ -51,10 +44,12 @@ export function taskFilter(filter: TaskFilter | null | undefined): NativeTaskFil
   const options = filterObject(filter);
   return {
     ...common(options),
-    status: given(options.status, (value) =>
+    status: validate.optional(options.status, (value) =>
       STATUSES.indexOf(validate.oneOf(value, 'status', STATUSES)),
     ),
-    titleContains: given(options.titleContains, (value) => validate.string(value, 'titleContains')),
+    titleContains: validate.optional(options.titleContains, (value) =>
+      validate.string(value, 'titleContains'),
+    ),
   };
 }
 
@@ -65,13 +60,13 @@ export function memoryFilter(
   const options = filterObject(filter);
   return {
     ...common(options),
-    source: given(options.source, (value) => validate.string(value, 'source')),
-    contentContains: given(options.contentContains, (value) =>
+    source: validate.optional(options.source, (value) => validate.string(value, 'source')),
+    contentContains: validate.optional(options.contentContains, (value) =>
       validate.string(value, 'contentContains'),
     ),
-    tag: given(options.tag, (value) => validate.string(value, 'tag')),
-    anyTag: given(options.anyTag, (value) => validate.strings(value, 'anyTag')),
-    allTags: given(options.allTags, (value) => validate.strings(value, 'allTags')),
-    pinned: given(options.pinned, (value) => validate.boolean(value, 'pinned')),
+    tag: validate.optional(options.tag, (value) => validate.string(value, 'tag')),
+    anyTag: validate.optional(options.anyTag, (value) => validate.strings(value, 'anyTag')),
+    allTags: validate.optional(options.allTags, (value) => validate.strings(value, 'allTags')),
+    pinned: validate.optional(options.pinned, (value) => validate.boolean(value, 'pinned')),
   };
 }

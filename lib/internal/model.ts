@@ -13,18 +13,16 @@ import { RowReader } from './cortex_rows';
 import type { CortexSnapshot, FoldProgress, SnapshotAndWatch } from './cortex_types';
 import {
   type Change,
-  type Entry,
   IndexedRows,
   type IndexFunction,
-  type IndexValue,
   type ModelKey,
   type ModelRows,
-  isKey,
 } from './model_rows';
 import { nativeManagerOf } from './managers';
 import { addon } from './native';
 import { classifyArguments } from './native_errors';
-import { readSnapshot, writeSnapshot } from './model_snapshot';
+import { type ModelQuery, checkQuery, matches, select } from './model_query';
+import { readSnapshot, rowsOf, writeSnapshot } from './model_snapshot';
 import * as validate from './validate';
 
 /** Codes of applications' own events. */
@@ -52,19 +50,6 @@ export interface ModelShape<Row> {
   readonly stopOnError: boolean;
   readonly encode: (value: unknown) => Uint8Array;
   readonly decode: (bytes: Buffer) => unknown;
-}
-
-/** Conditions on rows, all of which hold. */
-export interface ModelQuery<Row, IndexName extends string = string> {
-  /** Values under which the indexes have the row. */
-  by?: Readonly<Partial<Record<IndexName, IndexValue>>>;
-  /** Looked at row by row. */
-  where?: (row: Row, key: ModelKey) => boolean;
-  /** What to order by; rows that are equal in it, and all without it, come as their keys came. */
-  orderBy?: (row: Row) => string | number | bigint;
-  descending?: boolean;
-  /** At most so many, the first in order. */
-  limit?: number;
 }
 
 interface Wait {
@@ -176,7 +161,7 @@ export class Model<Events extends object, Row, IndexName extends string = string
 
   /** The rows that match, in order. */
   list(query?: ModelQuery<Row, IndexName> | null): Row[] {
-    return this.#select(this.#checkQuery(query));
+    return select(this.#rows, checkQuery(this.#rows, query));
   }
 
   /** Resolves when the event is folded, whether or not it could be applied. */
@@ -212,7 +197,7 @@ export class Model<Events extends object, Row, IndexName extends string = string
     opts?: WaitOptions,
   ): Promise<AsyncIterable<Row[]>> {
     const signal = signalOf(opts);
-    return iterate(this.#watch(this.#checkQuery(query), undefined), signal);
+    return iterate(this.#watch(checkQuery(this.#rows, query), undefined), signal);
   }
 
   /** The rows that match, and what becomes of them from that instant on. */
@@ -222,16 +207,19 @@ export class Model<Events extends object, Row, IndexName extends string = string
     opts?: WaitOptions,
   ): Promise<SnapshotAndWatch<Row>> {
     const signal = signalOf(opts);
-    const checked = this.#checkQuery(query);
-    const snapshot = this.#select(checked);
+    const checked = checkQuery(this.#rows, query);
+    const snapshot = select(this.#rows, checked);
     return { snapshot, updates: iterate(this.#watch(checked, [...snapshot]), signal) };
   }
 
   /** The state, to be restored from later. */
   snapshot(): CortexSnapshot {
-    const entries = [...this.#rows.entries()];
-    const state = this.#encodeRows(entries);
-    const stateBytes = writeSnapshot(this.#appSeq, state);
+    let stateBytes: Buffer;
+    try {
+      stateBytes = writeSnapshot(this.#appSeq, this.#shape.encode([...this.#rows.entries()]));
+    } catch (error) {
+      throw this.#error('snapshot failed', error);
+    }
     // Folds may add up: what the state contains must not be folded again, even behind a skipped event.
     return this.#folded === undefined ? { stateBytes } : { stateBytes, lastSeq: this.#folded };
   }
@@ -502,7 +490,7 @@ export class Model<Events extends object, Row, IndexName extends string = string
       poll: () => {
         if (watching.dirty) {
           watching.dirty = false;
-          const rows = this.#select(query);
+          const rows = select(this.#rows, query);
           // Rows are replaced when they change, so that they can be told apart by identity.
           const same = last?.length === rows.length && rows.every((row, i) => row === last?.[i]);
           if (!same) {
@@ -532,67 +520,13 @@ export class Model<Events extends object, Row, IndexName extends string = string
       if (watching.dirty) continue;
       watching.dirty = changes.some(
         ({ key, before, after }) =>
-          (before !== undefined && this.#matches(watching.query, before, key)) ||
-          (after !== undefined && this.#matches(watching.query, after, key)),
+          (before !== undefined && matches(this.#rows, watching.query, before, key)) ||
+          (after !== undefined && matches(this.#rows, watching.query, after, key)),
       );
     }
   }
 
-  // --- queries ---
-
-  #checkQuery(query: ModelQuery<Row, IndexName> | null | undefined): ModelQuery<Row> {
-    if (query === undefined || query === null) return {};
-    const { by, where, orderBy, descending, limit } = validate.object(query, 'query');
-    for (const name of Object.keys(by === undefined ? {} : validate.object(by, 'by'))) {
-      if (!this.#rows.hasIndex(name)) {
-        const known = Object.keys(this.#shape.indexes).join(', ');
-        throw validate.invalid(`by.${name} is no index; there are: ${known || 'none'}`);
-      }
-    }
-    for (const [name, value] of Object.entries({ where, orderBy })) {
-      if (value !== undefined && typeof value !== 'function') {
-        throw validate.invalid(`${name} must be a function; got ${validate.describe(value)}`);
-      }
-    }
-    if (descending !== undefined) validate.boolean(descending, 'descending');
-    if (limit !== undefined) validate.u32(limit, 'limit');
-    return query;
-  }
-
-  #matches({ by, where }: ModelQuery<Row>, row: Row, key: ModelKey): boolean {
-    for (const [name, value] of Object.entries(by ?? {})) {
-      if (value !== undefined && !this.#rows.matches(name, value, row)) return false;
-    }
-    return where === undefined || where(row, key);
-  }
-
-  #select(query: ModelQuery<Row>): Row[] {
-    const { by, orderBy, descending = false, limit = Infinity } = query;
-    let candidates: ReadonlySet<Entry<Row>> | undefined;
-    for (const [name, value] of Object.entries(by ?? {})) {
-      if (value === undefined) continue;
-      const posting = this.#rows.under(name, value);
-      if (candidates === undefined || posting.size < candidates.size) candidates = posting;
-    }
-    const found: Array<Entry<Row>> = [];
-    const inOrder = candidates === undefined && orderBy === undefined && !descending;
-    for (const entry of candidates ?? this.#rows.all()) {
-      if (inOrder && found.length >= limit) break;
-      if (this.#matches(query, entry.row, entry.key)) found.push(entry);
-    }
-    if (!inOrder) sortEntries(found, orderBy, descending);
-    return found.slice(0, limit).map(({ row }) => row);
-  }
-
   // --- snapshots ---
-
-  #encodeRows(entries: Array<[ModelKey, Row]>): Uint8Array {
-    try {
-      return this.#shape.encode(entries);
-    } catch (error) {
-      throw this.#error('snapshot failed', error);
-    }
-  }
 
   #restore(context: string, snapshot: CortexSnapshot): { lastSeq: bigint | undefined } {
     const lastSeq =
@@ -604,14 +538,7 @@ export class Model<Events extends object, Row, IndexName extends string = string
     }
     try {
       const { appSeq, state } = readSnapshot(snapshot.stateBytes);
-      const entries = this.#shape.decode(state);
-      if (!Array.isArray(entries)) throw new TypeError('the state is not a list of rows');
-      for (const entry of entries as unknown[]) {
-        if (!Array.isArray(entry) || entry.length !== 2 || !isKey(entry[0])) {
-          throw new TypeError('the state has something that is no row');
-        }
-        this.#rows.set(entry[0], entry[1] as Row);
-      }
+      for (const [key, row] of rowsOf(this.#shape.decode(state))) this.#rows.set(key, row as Row);
       this.#rows.commit();
       this.#appSeq = appSeq;
     } catch (error) {
@@ -630,25 +557,6 @@ export class Model<Events extends object, Row, IndexName extends string = string
     const detail = fromLog && !message.startsWith('redex: ') ? `redex: ${message}` : message;
     return new CortexError(`cortex: ${this.#shape.name} ${context}: ${detail}`, { cause });
   }
-}
-
-function sortEntries<Row>(
-  entries: Array<Entry<Row>>,
-  orderBy: ((row: Row) => string | number | bigint) | undefined,
-  descending: boolean,
-): void {
-  const sign = descending ? -1 : 1;
-  if (orderBy === undefined) {
-    entries.sort((a, b) => sign * (a.ordinal - b.ordinal));
-    return;
-  }
-  const keys = new Map(entries.map((entry) => [entry, orderBy(entry.row)]));
-  entries.sort((a, b) => {
-    const x = keys.get(a) as string | number | bigint;
-    const y = keys.get(b) as string | number | bigint;
-    if (x === y) return a.ordinal - b.ordinal;
-    return x < y ? -sign : sign;
-  });
 }
 
 function signalOf(opts: WaitOptions | undefined): AbortSignal | undefined {

@@ -114,6 +114,10 @@ export class IndexedRows<Row> implements ModelRows<Row> {
     return this.#indexes.has(name);
   }
 
+  indexNames(): string[] {
+    return [...this.#indexes.keys()];
+  }
+
   /** Whether a row lies under a value of an index. */
   matches(name: string, value: IndexValue, row: Row): boolean {
     const index = this.#indexes.get(name);

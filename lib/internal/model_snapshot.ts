@@ -1,5 +1,7 @@
 // Snapshots of users' models: as those of tasks and memories, `varint(app_seq) varint(length) state`.
 
+import { type ModelKey, isKey } from './model_rows';
+
 const MORE = 0x80;
 const MAX_VARINT_BYTES = 10;
 
@@ -38,4 +40,13 @@ export function readSnapshot(bytes: Uint8Array): { appSeq: bigint; state: Buffer
   }
   const state = Buffer.from(bytes.buffer, bytes.byteOffset + at, Number(length));
   return { appSeq, state };
+}
+
+/** @throws TypeError for what is no list of keys and rows. */
+export function rowsOf(state: unknown): Array<[ModelKey, unknown]> {
+  if (!Array.isArray(state)) throw new TypeError('the state is not a list of rows');
+  return state.map((entry: unknown) => {
+    if (Array.isArray(entry) && entry.length === 2 && isKey(entry[0])) return [entry[0], entry[1]];
+    throw new TypeError('the state has something that is no row');
+  });
 }

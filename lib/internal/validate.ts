@@ -44,6 +44,11 @@ export function u64OrInteger(value: unknown, name: string): bigint {
     : u64(value, name);
 }
 
+/** The value, checked, or undefined for undefined and null. */
+export function optional<T, R>(value: T | null | undefined, check: (value: T) => R): R | undefined {
+  return value === undefined || value === null ? undefined : check(value);
+}
+
 /** A string. */
 export function string(value: unknown, name: string): string {
   if (typeof value !== 'string') throw invalid(`${name} must be a string; got ${describe(value)}`);

@@ -50,10 +50,10 @@ RowBlock MemoriesModel::pack(const std::vector<const Memory*>& rows) {
   return out.finish();
 }
 
-std::size_t MemoriesModel::max_row_bytes(const Memory& memory) {
-  constexpr std::size_t kVarints = 6;
-  return kVarints * kMaxVarintBytes + memory.content.text().size() + memory.source.size() +
-         max_tags_bytes(memory.tags);
+std::size_t MemoriesModel::row_bytes(const Memory& memory) {
+  return varint_bytes(memory.id) + counted_bytes(memory.content.text().size()) +
+         tags_bytes(memory.tags) + counted_bytes(memory.source.size()) +
+         varint_bytes(memory.created_ns) + varint_bytes(memory.updated_ns) + 1;
 }
 
 std::byte* MemoriesModel::put_row(std::byte* at, const Memory& memory) {
@@ -90,9 +90,9 @@ std::byte* put_tags(std::byte* at, const std::vector<std::string>& tags) {
   return at;
 }
 
-std::size_t max_tags_bytes(const std::vector<std::string>& tags) {
-  std::size_t size = kMaxVarintBytes;
-  for (const std::string& tag : tags) size += kMaxVarintBytes + tag.size();
+std::size_t tags_bytes(const std::vector<std::string>& tags) {
+  std::size_t size = varint_bytes(tags.size());
+  for (const std::string& tag : tags) size += counted_bytes(tag.size());
   return size;
 }
 

@@ -83,7 +83,7 @@ struct MemoriesModel {
   static std::vector<const Memory*> select(State& state, const MemoryFilter& filter);
   static RowBlock pack(const std::vector<const Memory*>& rows);
 
-  static std::size_t max_row_bytes(const Memory& memory);
+  static std::size_t row_bytes(const Memory& memory);
   static std::byte* put_row(std::byte* at, const Memory& memory);
   static void read_row(PostcardReader& in, Memory& memory);
 };
@@ -91,7 +91,7 @@ struct MemoriesModel {
 /// A vector of strings, as bodies and snapshots have them.
 std::vector<std::string> read_tags(PostcardReader& in);
 std::byte* put_tags(std::byte* at, const std::vector<std::string>& tags);
-std::size_t max_tags_bytes(const std::vector<std::string>& tags);
+std::size_t tags_bytes(const std::vector<std::string>& tags);
 
 template <typename Touch>
 bool MemoriesModel::apply(State& state, const Event& event, Touch touch) {

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/slab.h"
 #include "cortex/postcard.h"
@@ -18,36 +19,29 @@ struct SnapshotHeader {
 /// Splits `varint(app_seq) varint(length) state`.
 Expected<SnapshotHeader> read_snapshot_header(ByteSpan bytes);
 
-/// A snapshot in a block of its own; the bytes lie somewhere within it.
+/// A snapshot in a block of its own.
 struct Snapshot {
   Slab block;
-  std::size_t offset = 0;
   /// The last event that the state contains, when there is one.
   std::optional<std::uint64_t> last_seq;
 
-  ByteSpan bytes() const { return block.bytes().subspan(offset); }
+  ByteSpan bytes() const { return block.bytes(); }
 };
 
 /// Encodes all rows of a model's state, in ascending order of ids.
 template <typename Model>
 Snapshot encode_snapshot(const typename Model::State& state, std::uint64_t app_seq,
                          std::optional<std::uint64_t> last_seq) {
-  // The state's length stands before it and is known after it: room for both varints is left free.
-  constexpr std::size_t kHeaderRoom = 2 * kMaxVarintBytes;
-  std::size_t room = kHeaderRoom + kMaxVarintBytes;
-  for (const auto& [id, row] : state.rows()) room += kMaxVarintBytes + Model::max_row_bytes(row);
+  std::size_t size = varint_bytes(state.size());
+  for (const auto& [id, row] : state.rows()) size += varint_bytes(id) + Model::row_bytes(row);
+  const std::size_t total = varint_bytes(app_seq) + counted_bytes(size);
   Snapshot out;
   out.last_seq = last_seq;
-  out.block = Slab(room);
-  std::byte* const begin = out.block.data() + kHeaderRoom;
-  std::byte* at = put_varint(begin, state.size());
+  out.block = Slab(total);
+  std::byte* at = out.block.extend(total);
+  at = put_varint(put_varint(put_varint(at, app_seq), size), state.size());
   for (const auto& [id, row] : state.rows()) at = Model::put_row(put_varint(at, id), row);
-
-  const auto size = static_cast<std::size_t>(at - begin);
-  const std::size_t header = varint_bytes(app_seq) + varint_bytes(size);
-  out.offset = kHeaderRoom - header;
-  put_varint(put_varint(begin - header, app_seq), size);
-  out.block.extend(kHeaderRoom + size);
+  NM_ASSERT(at == out.block.data() + total);
   return out;
 }
 

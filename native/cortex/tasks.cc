@@ -30,9 +30,10 @@ RowBlock TasksModel::pack(const std::vector<const Task*>& rows) {
   return out.finish();
 }
 
-std::size_t TasksModel::max_row_bytes(const Task& task) {
-  constexpr std::size_t kVarints = 5;
-  return kVarints * kMaxVarintBytes + task.title.text().size();
+std::size_t TasksModel::row_bytes(const Task& task) {
+  return varint_bytes(task.id) + counted_bytes(task.title.text().size()) +
+         varint_bytes(static_cast<std::uint64_t>(task.status)) + varint_bytes(task.created_ns) +
+         varint_bytes(task.updated_ns);
 }
 
 std::byte* TasksModel::put_row(std::byte* at, const Task& task) {

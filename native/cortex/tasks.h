@@ -76,8 +76,8 @@ struct TasksModel {
   static std::vector<const Task*> select(State& state, const TaskFilter& filter);
   static RowBlock pack(const std::vector<const Task*>& rows);
 
-  /// The bytes that `put_row` writes at most.
-  static std::size_t max_row_bytes(const Task& task);
+  /// The bytes that `put_row` writes.
+  static std::size_t row_bytes(const Task& task);
   static std::byte* put_row(std::byte* at, const Task& task);
   /// One row of a snapshot; the reader turns not ok when there is none.
   static void read_row(PostcardReader& in, Task& task);
