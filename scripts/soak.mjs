@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 
 import { ensure } from './ensure.mjs';
 import { StepError, runMain } from './shell.mjs';
@@ -39,9 +39,10 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-function start(module, { args = [], execArgv = [] } = {}) {
+function start(module, { args = [], execArgv = [], env } = {}) {
   const child = fork(new URL(`./soak/${module}`, import.meta.url), args, {
     execArgv,
+    env: { ...process.env, ...env },
     serialization: 'advanced',
     stdio: ['ignore', 2, 2, 'ipc'],
   });
@@ -68,14 +69,22 @@ async function answer(child, who, timeoutMs) {
   }
 }
 
+/** What a late peer is doing, for the message about it. */
+async function stateOf(child) {
+  if (!child.connected) return '';
+  child.send('state');
+  const { state } = await answer(child, 'its state', GRACE_MS).catch(() => ({}));
+  return inspect(state, { depth: 4, breakLength: 120 });
+}
+
 /** Small numbers that follow from the seed, a place and a turn. */
 function chance(...parts) {
   return createHash('sha256').update(parts.join(' ')).digest().readUInt32LE(0);
 }
 
 /** One place after the other peer, until the time is over. */
-async function fillPlace(place, hub, { seed, until, tally }) {
-  for (let turn = 0; Date.now() < until; turn++) {
+async function fillPlace(place, hub, { hubProcess, seed, until, tally, signal }) {
+  for (let turn = 0; Date.now() < until && !signal.aborted; turn++) {
     const roll = chance(seed, place, turn);
     const lifeMs = LEAST_LIFE_MS + (roll % (MOST_LIFE_MS - LEAST_LIFE_MS));
     const departure = DEPARTURES[(roll >>> 16) % DEPARTURES.length];
@@ -85,7 +94,11 @@ async function fillPlace(place, hub, { seed, until, tally }) {
     const exited = once(child, 'exit');
     child.send({ hub, lifeMs, identitySeed, departure });
     const who = `peer ${turn} of place ${place} (${departure})`;
-    const { echoed, misordered } = await answer(child, who, lifeMs + GRACE_MS);
+    const result = answer(child, who, lifeMs + GRACE_MS);
+    const { echoed, misordered } = await result.catch(async (error) => {
+      const states = [`${who}: ${await stateOf(child)}`, `the hub: ${await stateOf(hubProcess)}`];
+      throw new StepError([error.message, ...states].join('\n'));
+    });
     if (departure === 'vanish') child.kill('SIGKILL');
     else child.send('heard');
     const left = await Promise.race([exited, sleep(GRACE_MS, 'late', { ref: false })]);
@@ -125,7 +138,12 @@ await runMain(async () => {
   }
   if (!options['no-build']) await ensure();
 
-  const hubProcess = start('hub.mjs', { args: [String(options.leak)], execArgv: ['--expose-gc'] });
+  const hubProcess = start('hub.mjs', {
+    args: [String(options.leak)],
+    execArgv: ['--expose-gc'],
+    // One arena: with one per thread, glibc keeps what a burst has freed, and a late burst looks like a leak.
+    env: { MALLOC_ARENA_MAX: '1' },
+  });
   const hub = await answer(hubProcess, 'the hub', GRACE_MS);
   const began = Date.now();
   const tally = { peers: 0, echoed: 0, misordered: 0 };
@@ -134,11 +152,23 @@ await runMain(async () => {
     console.log(`  ${seconds} s: ${tally.peers} peers came and went, ${tally.echoed} echoes`);
   }, PROGRESS_MS);
   const until = began + options.seconds * 1e3;
+  const failed = new AbortController();
   try {
     const places = Array.from({ length: PLACES }, (_, place) =>
-      fillPlace(place, hub, { seed: options.seed, until, tally }),
+      fillPlace(place, hub, {
+        hubProcess,
+        seed: options.seed,
+        until,
+        tally,
+        signal: failed.signal,
+      }),
     );
     await Promise.all(places);
+  } catch (error) {
+    // One failure ends it: no place starts another peer, and none of the children stays.
+    failed.abort();
+    for (const child of children) child.kill('SIGKILL');
+    throw error;
   } finally {
     clearInterval(progress);
   }

@@ -27,8 +27,17 @@ await node.start();
 const totals = { messages: 0, bytes: 0, large: 0, misordered: 0, peersUp: 0, peersDown: 0 };
 /** By peer: the mark of its life, and what its next counted event is. */
 const expected = new Map();
-node.on('peer:up', () => totals.peersUp++);
-node.on('peer:down', () => totals.peersDown++);
+/** By peer: ends what waits for a peer that is gone. */
+const presence = new Map();
+node.on('peer:up', ({ nodeId }) => {
+  totals.peersUp++;
+  presence.set(nodeId, new AbortController());
+});
+node.on('peer:down', ({ nodeId }) => {
+  totals.peersDown++;
+  presence.get(nodeId)?.abort();
+  presence.delete(nodeId);
+});
 
 /** Counted events of one life count from 0, without a gap. */
 function check(peer, data) {
@@ -39,14 +48,23 @@ function check(peer, data) {
   expected.set(peer, { life, next: number + 1 });
 }
 
+/** The echo under way, for who wonders why nothing moves. */
+let echoing;
+
 /** Peers leave in the middle of anything: a send that fails for that reason is expected. */
 async function echo(peer, data) {
+  const signal = presence.get(peer)?.signal;
+  // A silent peer may come back: a send to it waits until the session is forgotten.
+  if (signal === undefined) return;
+  echoing = { peer, since: performance.now() };
   try {
     const stream = node.openStream(peer, { streamId: ECHO_STREAM, reliability: 'reliable' });
-    await node.sendBlocking(stream, [data]);
+    await node.sendBlocking(stream, [data], { signal });
   } catch (error) {
     const gone = ['NotConnectedError', 'ConnectionError', 'ShutDownError', 'BackpressureError'];
-    if (!gone.includes(error.name)) throw error;
+    if (!gone.includes(error.name) && !signal.aborted) throw error;
+  } finally {
+    echoing = undefined;
   }
 }
 
@@ -83,6 +101,10 @@ function sample() {
 const timer = setInterval(sample, SAMPLE_MS);
 
 process.on('message', async (message) => {
+  if (message === 'state') {
+    const waiting = echoing && { peer: echoing.peer, forMs: performance.now() - echoing.since };
+    process.send({ state: { echoing: waiting, totals, peers: node.peers() } });
+  }
   if (message !== 'end') return;
   clearInterval(timer);
   sample();
