@@ -15,8 +15,13 @@ import { describe, judge } from './soak/judge.mjs';
 
 /** Peers at the same time. */
 const PLACES = 3;
-const LEAST_LIFE_MS = 1000;
+const LEAST_LIFE_MS = 300;
 const MOST_LIFE_MS = 4000;
+/** Traffic between two samples: a sixtieth of the whole, and at least so much. */
+const LEAST_ROUND_MS = 1500;
+const ROUNDS = 60;
+/** A trend needs so many, however slow the machine is. */
+const LEAST_SAMPLES = 7;
 /** Shutting down may wait for what was sent. */
 const GRACE_MS = 15_000;
 const PROGRESS_MS = 30_000;
@@ -82,11 +87,16 @@ function chance(...parts) {
   return createHash('sha256').update(parts.join(' ')).digest().readUInt32LE(0);
 }
 
-/** One place after the other peer, until the time is over. */
-async function fillPlace(place, hub, { hubProcess, seed, until, tally, signal }) {
-  for (let turn = 0; Date.now() < until && !signal.aborted; turn++) {
+/** One peer after the other in one place, until the round is over. */
+async function fillPlace(
+  place,
+  hub,
+  { hubProcess, seed, until, mostLifeMs, turns, tally, signal },
+) {
+  while (Date.now() < until && !signal.aborted) {
+    const turn = turns[place]++;
     const roll = chance(seed, place, turn);
-    const lifeMs = LEAST_LIFE_MS + (roll % (MOST_LIFE_MS - LEAST_LIFE_MS));
+    const lifeMs = LEAST_LIFE_MS + (roll % (mostLifeMs - LEAST_LIFE_MS));
     const departure = DEPARTURES[(roll >>> 16) % DEPARTURES.length];
     const identity = `${seed} ${place} ${Math.floor(turn / IDENTITIES_PER_PLACE)}`;
     const identitySeed = createHash('sha256').update(identity).digest();
@@ -152,18 +162,27 @@ await runMain(async () => {
     console.log(`  ${seconds} s: ${tally.peers} peers came and went, ${tally.echoed} echoes`);
   }, PROGRESS_MS);
   const until = began + options.seconds * 1e3;
+  const roundMs = Math.max(LEAST_ROUND_MS, (options.seconds * 1e3) / ROUNDS);
+  const mostLifeMs = Math.min(MOST_LIFE_MS, roundMs);
+  const turns = new Array(PLACES).fill(0);
+  const { seed } = options;
   const failed = new AbortController();
   try {
-    const places = Array.from({ length: PLACES }, (_, place) =>
-      fillPlace(place, hub, {
+    for (let samples = 0; Date.now() < until || samples < LEAST_SAMPLES;) {
+      const round = Date.now() + roundMs;
+      const options = {
         hubProcess,
-        seed: options.seed,
-        until,
+        until: round,
+        mostLifeMs,
+        turns,
         tally,
         signal: failed.signal,
-      }),
-    );
-    await Promise.all(places);
+        seed,
+      };
+      await Promise.all(turns.map((_, place) => fillPlace(place, hub, options)));
+      hubProcess.send('sample');
+      ({ samples } = await answer(hubProcess, 'the hub', GRACE_MS));
+    }
   } catch (error) {
     // One failure ends it: no place starts another peer, and none of the children stays.
     failed.abort();
