@@ -215,7 +215,7 @@ export class RedisAdapter implements Adapter {
         }),
         `Redis ${command} timeout`,
       );
-      return Array.isArray(reply) ? reply : [];
+      return (Array.isArray(reply) ? reply : []) as Entries;
     } catch (error) {
       throw this.#closed ? new AdapterError('shutdown') : adapterError('transient', error);
     }
