@@ -215,7 +215,8 @@ export class RedisAdapter implements Adapter {
         }),
         `Redis ${command} timeout`,
       );
-      return (Array.isArray(reply) ? reply : []) as Entries;
+      const entries: unknown[] = Array.isArray(reply) ? reply : [];
+      return entries as unknown as Entries;
     } catch (error) {
       throw this.#closed ? new AdapterError('shutdown') : adapterError('transient', error);
     }
