@@ -200,7 +200,15 @@ class OldBus {
 
   async open(initiator: boolean): Promise<void> {
     await new Promise<void>((resolve) => this.#socket.bind(this.port, '127.0.0.1', resolve));
-    let attempt: wire.Initiator | undefined;
+    const responder = Buffer.from(this.keys.publicKey, 'hex');
+    const attempt = initiator
+      ? new wire.Initiator(
+          this.#handshake,
+          responder,
+          new wire.KeyPair(randomBytes(32)),
+          Buffer.alloc(0),
+        )
+      : undefined;
     this.#socket.on('message', (packet, from) => {
       try {
         this.#handle(packet, from, attempt);
@@ -209,15 +217,7 @@ class OldBus {
         if (!(error instanceof Error)) throw error;
       }
     });
-    if (!initiator) return;
-    const responder = Buffer.from(this.keys.publicKey, 'hex');
-    attempt = new wire.Initiator(
-      this.#handshake,
-      responder,
-      new wire.KeyPair(randomBytes(32)),
-      Buffer.alloc(0),
-    );
-    this.send(wire.handshakePacket(attempt.message1));
+    if (attempt) this.send(wire.handshakePacket(attempt.message1));
   }
 
   send(packet: Buffer): void {
