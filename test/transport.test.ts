@@ -115,6 +115,20 @@ describe('a peer that is killed and started again', () => {
   });
 });
 
+test('a send that waits for the credit of a peer that fell silent is told so', async () => {
+  const [a, b] = await connectedPair({ heartbeatIntervalMs: 50, sessionTimeoutMs: 300 });
+  const stream = a.openStream(b.nodeId(), {
+    streamId: 1n,
+    reliability: 'reliable',
+    windowBytes: 20_000,
+  });
+  a.blockPeer(b.localAddr());
+  b.blockPeer(a.localAddr());
+  const events = Array.from({ length: 100 }, () => Buffer.alloc(1000));
+  const error = await rejection(a.sendBlocking(stream, events));
+  expect(error).toBeInstanceOf(NotConnectedError);
+});
+
 describe('priorities', () => {
   test('let a small urgent message pass megabytes that wait', async () => {
     // A narrow session window keeps the bulk waiting at the sender.
