@@ -8,6 +8,7 @@
 #include "binding/legacy_link.h"
 #include "binding/node.h"
 #include "binding/redex.h"
+#include "binding/redex_inspect.h"
 #include "binding/stream.h"
 
 namespace netmesh::binding {
@@ -58,6 +59,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeBus", BusWrap::define(env));
   define_bus_functions(env, exports);
   exports.Set("NativeLegacyLink", LegacyLinkWrap::define(env));
+  export_redex_inspection(env, exports);
   exports.Set("SEND_BACKPRESSURE", kSendBackpressure);
   exports.Set("SEND_NOT_CONNECTED", kSendNotConnected);
   exports.Set("SEND_SHUT_DOWN", kSendShutDown);

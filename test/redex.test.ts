@@ -506,7 +506,11 @@ describe('on disk', () => {
       script,
       persistentDir,
     ]);
-    const { appended, len, codes } = JSON.parse(stdout);
+    const { appended, len, codes } = JSON.parse(stdout) as {
+      appended: number;
+      len: number;
+      codes: string[];
+    };
     expect(codes).toEqual(['RedexError redex: append: io: File too large'.slice(0, 43)]);
     expect(appended).toBeGreaterThan(90);
     expect(appended).toBeLessThan(110);

@@ -298,6 +298,69 @@ export declare class NativeRedexTail {
 
 /** Id of the node whose identity has this seed of 32 bytes. */
 export declare function nodeIdOfSeed(seed: Uint8Array): bigint;
+
+/** What a check of all records found. Records are counted from the start of the index. */
+export interface NativeRedexAnalysis {
+  records: number;
+  /** From here on everything is torn. */
+  keep: number;
+  strayIndexBytes: number;
+  /** Bytes of payload that sound records use. */
+  datEnd: number;
+  /** Of the records before `keep`, how many have one. */
+  timestamps: number;
+  nextSeq: bigint;
+  /** Records before `keep` that are damaged. */
+  damaged: number[];
+}
+
+export interface NativeRedexRepair extends NativeRedexAnalysis {
+  migrated: boolean;
+  manifestRewritten: boolean;
+  cutRecords: number;
+  cutPayloadBytes: number;
+  filledTimestamps: number;
+  compacted: boolean;
+}
+
+export interface NativeRedexRecord {
+  seq: bigint;
+  timestampNs: bigint;
+  checksum: number;
+  isInline: boolean;
+  /** The payload is there and has its checksum. */
+  sound: boolean;
+  payload: Buffer;
+}
+
+type NativeRedexProgress = (done: number, total: number) => void;
+
+/** Directories at or below this one that hold a log. None of these functions but the last changes anything. */
+export declare function redexFindLogs(directory: string): string[];
+/** `generation` is 0 for the flat layout. */
+export declare function redexInspect(directory: string): {
+  generation: number;
+  manifestValid: boolean;
+  indexBytes: number;
+  payloadBytes: number;
+  timestampBytes: number;
+  records: number;
+};
+export declare function redexVerify(
+  directory: string,
+  onProgress?: NativeRedexProgress,
+): NativeRedexAnalysis;
+export declare function redexRead(
+  directory: string,
+  from: number,
+  count: number,
+): NativeRedexRecord[];
+/** Does what opening the log does; fails when it is open elsewhere. */
+export declare function redexRepair(
+  directory: string,
+  onProgress?: NativeRedexProgress,
+): NativeRedexRepair;
+
 export declare function generateKeyPair(): { publicKey: string; secretKey: string };
 /** 'GSO/GRO', processor features: what this process runs with. */
 export declare function platformInfo(): { aes: boolean; version: string };

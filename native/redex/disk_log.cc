@@ -29,14 +29,19 @@ tl::unexpected<Error> pass_on(Expected<T>& failed) {
   return tl::unexpected<Error>(std::move(failed).error());
 }
 
+}  // namespace
+
+/// The place of one directory among the logs that are open in this process.
+struct DiskLog::Slot {
+  std::mutex mutex;  ///< held while the log is opened, given back or ends
+  std::weak_ptr<DiskLog> log;
+};
+
 /// Logs that are open in this process, by directory. What one process may have open only once has
 /// to be known to the whole of it: several environments may share a directory.
 class OpenLogs {
  public:
-  struct Slot {
-    std::mutex mutex;  ///< held while the log is opened or ends
-    std::weak_ptr<DiskLog> log;
-  };
+  using Slot = DiskLog::Slot;
 
   std::shared_ptr<Slot> slot(const Storage* storage, const std::string& directory) {
     const std::lock_guard lock(mutex_);
@@ -58,8 +63,6 @@ class OpenLogs {
   std::map<std::pair<const Storage*, std::string>, std::weak_ptr<Slot>> slots_;
 };
 
-}  // namespace
-
 Expected<std::shared_ptr<DiskLog>> DiskLog::open(DiskLogOptions options) {
   Storage& storage = *options.storage;
   if (auto made = storage.create_directories(options.directory); !made) return pass_on(made);
@@ -69,7 +72,10 @@ Expected<std::shared_ptr<DiskLog>> DiskLog::open(DiskLogOptions options) {
 
   const auto slot = OpenLogs::instance().slot(options.storage.get(), options.directory);
   const std::lock_guard guard(slot->mutex);
-  if (auto log = slot->log.lock()) return log;
+  if (auto log = slot->log.lock()) {
+    ++log->users_;
+    return log;
+  }
   auto lock = storage.lock(options.directory);
   if (!lock) return pass_on(lock);
   const UnixNanos now = options.clock ? options.clock()
@@ -86,6 +92,8 @@ Expected<std::shared_ptr<DiskLog>> DiskLog::open(DiskLogOptions options) {
         delete gone;
       });
   slot->log = log;
+  log->slot_ = slot;
+  log->users_ = 1;
   {
     const std::lock_guard locked(log->mutex_);
     log->evict(log->now());
@@ -106,7 +114,28 @@ DiskLog::DiskLog(DiskLogOptions options, std::unique_ptr<DirectoryLock> lock,
       lock_(std::move(lock)),
       recovery_(std::move(recovered.report)) {}
 
-DiskLog::~DiskLog() { (void)disk().live()->trim(); }
+DiskLog::~DiskLog() {
+  if (!retired_) (void)disk().live()->trim();
+}
+
+void DiskLog::close(SyncCallback done) {
+  sync([self = shared_from_this(), done = std::move(done)](Expected<void> result) {
+    // Whoever is told finds the directory free.
+    self->detach();
+    done(std::move(result));
+  });
+}
+
+void DiskLog::detach() {
+  const std::lock_guard idle(work_mutex_);
+  const std::lock_guard ending(slot_->mutex);
+  if (--users_ > 0) return;
+  const std::lock_guard lock(mutex_);
+  (void)disk().live()->trim();
+  retired_ = true;
+  slot_->log.reset();
+  lock_.reset();
+}
 
 void DiskLog::wake(DiskTime when) {
   if (threads_) threads_->schedule(shared_from_this(), when);
@@ -121,6 +150,7 @@ bool DiskLog::worth_compacting() const {
 }
 
 void DiskLog::appended(std::size_t count, std::uint64_t bytes) {
+  if (retired_) return;
   events_since_signal_ += count;
   bytes_since_signal_ += bytes + count * (kRecordBytes + kTimestampBytes);
   const bool enough = (fsync_.every_n && events_since_signal_ >= *fsync_.every_n) ||
@@ -151,12 +181,17 @@ void DiskLog::appended(std::size_t count, std::uint64_t bytes) {
 }
 
 void DiskLog::sync(SyncCallback done) {
+  bool retired = false;
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(done));
-    if (threads_) self_ = shared_from_this();
+    retired = retired_;
+    if (!retired) waiting_.push_back(std::move(done));
+    if (!retired && threads_) self_ = shared_from_this();
   }
-  if (threads_)
+  // The last file's close has synced it.
+  if (retired)
+    done({});
+  else if (threads_)
     wake(steady_clock::now());
   else
     run();
@@ -174,17 +209,24 @@ void DiskLog::run_sync() {
     const bool due = interval_due_ && *interval_due_ <= now;
     if (due) interval_due_.reset();
     const bool wanted = std::exchange(sync_wanted_, false);
-    if (waiting_.empty() && (!(due || wanted) || synced_seq_ == next_seq_)) return;
-    waiting.swap(waiting_);
-    self.swap(self_);
-    live = disk().live();
-    upto = next_seq_;
-    // Who syncs and does not go on appending finds files of exactly the right length.
-    if (!waiting.empty()) result = live->trim();
-    if (live->poisoned()) result = tl::unexpected<Error>(*live->poisoned());
+    if (retired_) {
+      // A sync that was asked for while the last file was being closed.
+      waiting.swap(waiting_);
+      self.swap(self_);
+    } else if (waiting_.empty() && (!(due || wanted) || synced_seq_ == next_seq_)) {
+      return;
+    } else {
+      waiting.swap(waiting_);
+      self.swap(self_);
+      live = disk().live();
+      upto = next_seq_;
+      // Who syncs and does not go on appending finds files of exactly the right length.
+      if (!waiting.empty()) result = live->trim();
+      if (live->poisoned()) result = tl::unexpected<Error>(*live->poisoned());
+    }
   }
-  if (result) result = live->sync();
-  {
+  if (live && result) result = live->sync();
+  if (live) {
     const std::lock_guard lock(mutex_);
     if (result) {
       synced_seq_ = std::max(synced_seq_, upto);
@@ -203,11 +245,13 @@ void DiskLog::run_sync() {
 }
 
 std::optional<DiskTime> DiskLog::run() {
+  const std::lock_guard working(work_mutex_);
   run_sync();
   bool compact_now = false;
   std::optional<Generation::Prefault> prefault;
   {
     const std::lock_guard lock(mutex_);
+    if (retired_) return std::nullopt;
     compact_now = std::exchange(compact_wanted_, false);
     prefault = disk().live()->take_prefault();
   }
@@ -215,6 +259,7 @@ std::optional<DiskTime> DiskLog::run() {
   if (compact_now) (void)compact();
 
   const std::lock_guard lock(mutex_);
+  if (retired_) return std::nullopt;
   const DiskTime now = steady_clock::now();
   if (trim_due_ && *trim_due_ <= now) {
     trim_due_.reset();
@@ -245,6 +290,7 @@ std::optional<DiskTime> DiskLog::run() {
 }
 
 Expected<void> DiskLog::compact() {
+  const std::lock_guard working(work_mutex_);
   std::shared_ptr<Generation> next;
   auto result = compact_into(next);
   std::uint32_t obsolete = 0;
@@ -325,7 +371,7 @@ Expected<void> DiskLog::compact_into(std::shared_ptr<Generation>& next) {
 void DiskLog::sweep_retention() {
   Log::sweep_retention();
   const std::lock_guard lock(mutex_);
-  if (disk().dead_records() == 0) return;
+  if (retired_ || disk().dead_records() == 0) return;
   compact_wanted_ = true;
   wake(steady_clock::now());
 }

@@ -24,11 +24,14 @@ struct DiskLogOptions {
 class DiskLog final : public Log, public DiskClient, public std::enable_shared_from_this<DiskLog> {
  public:
   /// The log of this directory that is open in the process, else the one on disk, recovered and
-  /// locked against other processes.
+  /// locked against other processes. To be given back with `close` or `detach`; with the last of
+  /// these the directory is free for others, and this log is only read any more.
   static Expected<std::shared_ptr<DiskLog>> open(DiskLogOptions options);
   ~DiskLog() override;
 
   void sync(SyncCallback done) override;
+  void close(SyncCallback done) override;
+  void detach() override;
   FileStats stats() override;
   void sweep_retention() override;
   /// Rewrites the log without what was evicted.
@@ -38,6 +41,7 @@ class DiskLog final : public Log, public DiskClient, public std::enable_shared_f
   std::optional<DiskTime> run() override;
 
  private:
+  friend class OpenLogs;
   DiskLog(DiskLogOptions options, std::unique_ptr<DirectoryLock> lock, RecoveredLog recovered);
   void appended(std::size_t count, std::uint64_t bytes) override;
 
@@ -51,12 +55,18 @@ class DiskLog final : public Log, public DiskClient, public std::enable_shared_f
   const std::string directory_;
   const FsyncPolicy fsync_;
   const std::shared_ptr<DiskThreads> threads_;
-  const std::unique_ptr<DirectoryLock> lock_;
+  struct Slot;
+  std::shared_ptr<Slot> slot_;  ///< in the table of open logs
+  std::unique_ptr<DirectoryLock> lock_;
+  std::size_t users_ = 0;  ///< not given back; under the slot's mutex
+  /// Held during `run` and `compact`, and to give the directory up. Taken before all others.
+  std::recursive_mutex work_mutex_;
   const RecoveryReport recovery_;
 
   // Under `mutex_`.
   std::vector<SyncCallback> waiting_;  ///< for the next sync
   std::shared_ptr<DiskLog> self_;      ///< while some wait
+  bool retired_ = false;               ///< nobody uses it: the files are not ours any more
   bool sync_wanted_ = false;           ///< by the policy
   std::uint64_t synced_seq_ = 0;
   std::uint64_t events_since_signal_ = 0;  ///< counts towards `every_n`

@@ -387,7 +387,12 @@ TEST_F(DiskTest, RefusesASecondProcess) {
   const auto lock = Storage::posix()->lock(channel().string());
   ASSERT_FALSE(lock);
   EXPECT_NE(lock.error().message.find("in use by another process"), std::string::npos);
-  file.reset();
+  ASSERT_TRUE(file->append(as_byte_span("readable")));
+  ASSERT_TRUE(file->close());
+  EXPECT_TRUE(Storage::posix()->lock(channel().string()));
+  EXPECT_EQ(all_payloads(*file), (Strings{"readable"}));
+  auto dropped = open();
+  dropped.reset();
   manager.reset();
   EXPECT_TRUE(Storage::posix()->lock(channel().string()));
 }

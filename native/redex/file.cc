@@ -37,7 +37,9 @@ File::File(std::string name, std::shared_ptr<Log> log, std::function<void(const 
     : name_(std::move(name)), log_(std::move(log)), on_close_(std::move(on_close)) {}
 
 File::~File() {
-  if (!closed()) log_->end_tails(this);
+  if (closed()) return;
+  log_->end_tails(this);
+  log_->detach();
 }
 
 Expected<std::uint64_t> File::append(ByteSpan payload) { return append_batch({&payload, 1}); }
@@ -101,7 +103,7 @@ void File::close(SyncCallback done) {
   }
   log_->end_tails(this);
   if (on_close_) on_close_(*this);
-  log_->sync(std::move(done));
+  log_->close(std::move(done));
 }
 
 Expected<void> File::close() {

@@ -319,4 +319,6 @@ void Log::sweep_retention() {
 
 void Log::sync(SyncCallback done) { done({}); }
 
+void Log::close(SyncCallback done) { sync(std::move(done)); }
+
 }  // namespace netmesh::redex

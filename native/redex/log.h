@@ -57,6 +57,9 @@ class Log {
 
   /// `done` as in `File::sync`. In memory there is nothing to do.
   virtual void sync(SyncCallback done);
+  /// Every file of a log gives it back once: by closing it, or else by its end.
+  virtual void close(SyncCallback done);
+  virtual void detach() {}
 
  protected:
   /// The first index in the store whose seq is not less.
