@@ -437,11 +437,15 @@ describe('the header', () => {
       `predicate node 0 (numeric_in_range): max must be finite; got ${value}`,
     );
     refusal(() => whereHeader(predicate));
+    const header = predicateToRpcHeader(p.numericInRange(memory, 0, 7));
+    refusal(() => predicateFromRpcHeader(header.replace('7', value < 0 ? '-1e999' : '1e999')));
   });
 
   test('is refused for half a surrogate pair, and only for that', () => {
     refusal(() => predicateToRpcHeader(p.metadataEquals('a', '\ud800')));
     refusal(() => predicateToRpcHeader(p.exists({ axis: 'devices', key: 'x\udc00' })));
+    const header = predicateToRpcHeader(p.metadataEquals('a', 'X'));
+    refusal(() => predicateFromRpcHeader(header.replace('X', '\\ud800')));
     for (const text of ['\u{1f600}', '\\ud800']) {
       const predicate = p.metadataEquals('a', text);
       expect(predicateFromRpcHeader(predicateToRpcHeader(predicate))).toEqual(predicate);

@@ -29,26 +29,30 @@ export interface RpcHeader {
 export function predicateToRpcHeader(pred: Predicate): string {
   const wire = predicateToWire(pred);
   checkFinite(wire);
+  checkTexts(wire);
   const value = JSON.stringify(wire);
-  if (/\\ud[89a-f]/.test(value) && hasLoneSurrogate(wire)) {
-    throw invalid('predicate has a text with half a surrogate pair, which is no Unicode text');
-  }
   checkSize(value, 'predicate wire encoding');
   return value;
 }
 
-function hasLoneSurrogate(wire: PredicateWire): boolean {
-  const lone = /\p{Surrogate}/u;
-  return wire.nodes.some((node) =>
-    Object.values(node).some((field: unknown) => {
-      if (typeof field === 'string') return lone.test(field);
-      return (
-        typeof field === 'object' &&
-        field !== null &&
-        Object.values(field).some((inner: unknown) => typeof inner === 'string' && lone.test(inner))
-      );
-    }),
-  );
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Refuses texts that are none in UTF-8; a reviver, as it sees every name and value. */
+function checkedText(name: string, value: unknown): unknown {
+  if (LONE_SURROGATE.test(name) || (typeof value === 'string' && LONE_SURROGATE.test(value))) {
+    throw invalid('predicate has a text with half a surrogate pair, which is no Unicode text');
+  }
+  return value;
+}
+
+function checkTexts(wire: PredicateWire): void {
+  for (const node of wire.nodes) {
+    for (const [name, field] of Object.entries(node) as Array<[string, unknown]>) {
+      if (name === 'key' && typeof field === 'object') {
+        for (const [inner, text] of Object.entries(field as object)) checkedText(inner, text);
+      } else checkedText(name, field);
+    }
+  }
 }
 
 function checkSize(value: string, what: string): void {
@@ -69,7 +73,11 @@ export function predicateFromRpcHeader(value: string): Predicate {
     throw invalid(`predicateFromRpcHeader: value must be a string; got ${describe(value)}`);
   }
   checkSize(value, 'predicate wire payload');
-  return predicateFromWire(JSON.parse(value) as PredicateWire);
+  const wire = JSON.parse(value, checkedText) as PredicateWire;
+  const predicate = predicateFromWire(wire);
+  // A number such as 1e999 is valid JSON, and infinite.
+  checkFinite(wire);
+  return predicate;
 }
 
 /**
