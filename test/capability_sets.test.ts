@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+
 import fc from 'fast-check';
 
 import { InvalidArgumentError } from 'netmesh';
@@ -386,4 +389,20 @@ describe('a placement', () => {
     refusal(() => placementFilterFromFn('x' as never));
     refusal(() => placementFilterFromFn(fn, ''));
   });
+});
+
+test('the two modules load no addon and nothing of Node.js that needs one', () => {
+  const dist = path.join(__dirname, '..', 'dist');
+  const script = `
+    const { evaluatePredicate, p } = require('./capability-enhancements.js');
+    require('./capability-schema.js');
+    const loaded = Object.keys(require.cache).filter((file) => /native|\\.node$/.test(file));
+    console.log(JSON.stringify([evaluatePredicate(p.and(), [], {}), loaded]));`;
+  const env = { ...process.env, NETMESH_ADDON: '/nowhere', NODE_OPTIONS: '' };
+  const output = execFileSync(process.execPath, ['-e', script], {
+    cwd: dist,
+    env,
+    encoding: 'utf8',
+  });
+  expect(JSON.parse(output)).toEqual([true, []]);
 });
