@@ -120,6 +120,7 @@ test('a node that has been shut down registers nothing', async () => {
 });
 
 test('registering and leaving, over and over, leaves nothing behind', () => {
+  // More often than the registry has room.
   for (let round = 0; round < 5000; round++) {
     expect(mesh.registerPlacementFilter('again', () => true)).toBe(true);
     expect(mesh.unregisterPlacementFilter('again')).toBe(true);
@@ -168,5 +169,16 @@ describe('a filter of a worker', () => {
     await worker.terminate();
     expect((await ranking).nodes).toEqual([]);
     expect(mesh.hasPlacementFilter('stuck')).toBe(false);
+  });
+
+  test('that hangs costs whoever waits no more than its time', async () => {
+    const worker = await workerWith('slow', '() => { for (;;); }');
+    const placement = standardPlacement().withCustomFilterId('slow').build();
+    const began = performance.now();
+    // Two batches: the second is not even asked.
+    expect((await rank(placement, nodes(100))).nodes).toEqual([]);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(4900);
+    expect(performance.now() - began).toBeLessThan(9500);
+    await worker.terminate();
   });
 });

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <simdjson.h>
 
+#include <atomic>
 #include <cmath>
+#include <thread>
 
 #include "placement/placement_registry.h"
 
@@ -243,6 +245,39 @@ TEST(Rank, HasRoomForABoundedNumberOfFilters) {
   EXPECT_FALSE(registry.add("more", filter));
   EXPECT_TRUE(registry.remove("0"));
   EXPECT_TRUE(registry.add("more", filter));
+}
+
+TEST(Rank, GoesOnWhileFiltersComeAndGoOnOtherThreads) {
+  class Yes : public PlacementFilter {
+   public:
+    std::vector<bool> judge(std::span<const Candidate> candidates,
+                            std::chrono::milliseconds) override {
+      return std::vector<bool>(candidates.size(), true);
+    }
+  };
+  PlacementRegistry registry;
+  std::atomic<bool> done = false;
+  std::atomic<std::size_t> registered = 0;
+  std::thread coming_and_going([&] {
+    while (!done) {
+      if (registry.add("x", std::make_shared<Yes>())) ++registered;
+      registry.remove("x");
+    }
+  });
+  Placement placement;
+  placement.custom_filter_id = "x";
+  const std::vector<Candidate> nodes(100);
+  std::size_t placed = 0;
+  std::size_t missing = 0;
+  while (placed < 20 || missing < 20) {
+    const Ranking ranking = rank(placement, nodes, {}, registry);
+    // All or nothing: never half a filter.
+    ASSERT_EQ(ranking.nodes.size(), ranking.filter_missing ? 0U : nodes.size());
+    ++(ranking.filter_missing ? missing : placed);
+  }
+  done = true;
+  coming_and_going.join();
+  EXPECT_GT(registered, 0U);
 }
 
 }  // namespace
