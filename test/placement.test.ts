@@ -130,14 +130,14 @@ test('registering and leaving, over and over, leaves nothing behind', () => {
 describe('a filter of a worker', () => {
   const ADDON = path.resolve(__dirname, '..', 'build', 'release', 'netmesh.node');
 
-  /** Registers in a worker; `judge` is the source of the filter. */
-  async function workerWith(id: string, judge: string): Promise<Worker> {
+  /** Registers in a worker; `judge` is the source of the filter, which sees `asked`. */
+  async function workerWith(id: string, judge: string, asked?: Int32Array): Promise<Worker> {
     const worker = new Worker(
-      `const { parentPort } = require('node:worker_threads');
+      `const { parentPort, workerData: asked } = require('node:worker_threads');
        const { registerPlacementFilter } = require(${JSON.stringify(ADDON)});
        setInterval(() => {}, 1000);
        parentPort.postMessage(registerPlacementFilter(${JSON.stringify(id)}, ${judge}));`,
-      { eval: true },
+      { eval: true, workerData: asked },
     );
     const registered = await new Promise((resolve, reject) => {
       worker.once('message', resolve).once('error', reject);
@@ -162,10 +162,11 @@ describe('a filter of a worker', () => {
 
   test('that hangs lets whoever waits go when the worker ends', async () => {
     const asked = new Int32Array(new SharedArrayBuffer(4));
-    const worker = await workerWith('stuck', '() => { for (;;); }');
+    const hang = '() => { Atomics.store(asked, 0, 1); Atomics.notify(asked, 0); for (;;); }';
+    const worker = await workerWith('stuck', hang, asked);
     const placement = standardPlacement().withCustomFilterId('stuck').build();
     const ranking = rank(placement, nodes(100));
-    Atomics.wait(asked, 0, 0, 200);
+    expect(Atomics.wait(asked, 0, 0, 10_000)).not.toBe('timed-out');
     await worker.terminate();
     expect((await ranking).nodes).toEqual([]);
     expect(mesh.hasPlacementFilter('stuck')).toBe(false);
