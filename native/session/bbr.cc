@@ -187,6 +187,13 @@ void Bbr::learn_ambient_loss() {
                         (full_bandwidth_reached_ && window_ == least_window());
   const bool slow = slow_now && slow_round_;
   slow_round_ = slow_now;
+  // So many packets in a row arrive on no noisy path, queue or not.
+  clean_packets_ = lost == 0 ? clean_packets_ + delivered : 0;
+  if (clean_packets_ >= AmbientLoss::kObservedPackets) {
+    ambient_.observe_usual(clean_packets_, 0);
+    clean_packets_ = 0;
+    return;
+  }
   if (queue_in_round_) return;
   if (slow) ambient_.observe_slow(delivered, lost);
   if (phase_ == Phase::kProbeCruise || phase_ == Phase::kProbeDown)
