@@ -5,6 +5,7 @@
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads');
 const { NetNode } = require('../../../dist/index.js');
 
+const SCRIPT = require.resolve('./bus_workers.cjs');
 const COUNT = 5000;
 const redis = process.argv[2];
 
@@ -41,10 +42,9 @@ async function worker() {
     return;
   }
   // Somebody waits, events are under way, and the environment goes.
-  void bus
-    .subscribe({ from: 'latest', filter: '{"path":"no","value":1}' })
-    [Symbol.asyncIterator]()
-    .next();
+  const stream = bus.subscribe({ from: 'latest', filter: '{"path":"no","value":1}' });
+  const iterator = stream[Symbol.asyncIterator]();
+  void iterator.next();
   for (let n = 0; n < COUNT; n++) bus.emit({ n });
   void bus.flush();
   if (role === 'exiting') process.exit(7);
@@ -53,7 +53,7 @@ async function worker() {
 }
 
 const start = (role, prefix) =>
-  new Worker(__filename, { workerData: { role, prefix }, argv: process.argv.slice(2) });
+  new Worker(SCRIPT, { workerData: { role, prefix }, argv: process.argv.slice(2) });
 const once = (emitter, event) => new Promise((resolve) => emitter.once(event, resolve));
 
 async function main() {
