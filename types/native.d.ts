@@ -452,7 +452,15 @@ export declare class NativeAdapter<Filter> {
 
 /** Everything is set: defaults are TypeScript's. */
 export interface NativeBusOptions {
+  /** Active ones to begin with. */
   shards: number;
+  minShards: number;
+  /** How many there can be; raised to `shards`. */
+  maxShards: number;
+  fillRatioThreshold: number;
+  underutilizedThreshold: number;
+  scaleCooldownMs: number;
+  scaleDownDelayMs: number;
   /** Per shard, a power of two of 1024 or more. */
   ringCapacity: number;
   backpressure: 'drop_newest' | 'drop_oldest' | 'fail_producer' | 'sample';
@@ -540,6 +548,14 @@ export declare class NativeBus {
   ingestTexts(texts: readonly string[]): number;
   ingestBuffers(events: readonly Uint8Array[]): number;
   readonly receipt: Float64Array;
+  /** Events go to shards below this number. */
+  readonly activeShards: number;
+  /** Within the bounds; returns the number there is then. */
+  scaleTo(shards: number): number;
+  /** Looks at the load since the last call and scales by the policy. */
+  scaleByLoad(): number;
+  /** Whether nothing waits in the shard's buffer. */
+  isDrained(shard: number): boolean;
   /** Throws `Invalid filter: …` and `Poll failed: invalid cursor: …`. */
   poll(
     limit: number,
