@@ -172,7 +172,9 @@ TEST_F(DiskTest, ReopensAfterACloseOnTheSameManager) {
   auto again = *manager->open_file("test/log", {.persistent = true});
   EXPECT_NE(again, file);
   EXPECT_EQ(*again->append(as_byte_span("b")), 1u);
-  EXPECT_EQ(all_payloads(*file), (Strings{"a", "b"}));
+  EXPECT_EQ(all_payloads(*again), (Strings{"a", "b"}));
+  // The closed handle keeps what it had; it may share the log with the new one while it ends.
+  EXPECT_EQ(all_payloads(*file).front(), "a");
 }
 
 TEST_F(DiskTest, PrefersTheGenerationOfTheManifest) {
