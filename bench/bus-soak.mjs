@@ -14,7 +14,7 @@ const batch = Array.from({ length: BATCH }, () => Buffer.from('{"token":"hello",
 const stream = bus.subscribe({ limit: 5000 });
 let read = 0;
 const reading = (async () => {
-  for await (const _event of stream) read++;
+  for await (const { raw } of stream) read += raw.length > 0 ? 1 : 0;
 })();
 
 const mebibytes = () => Math.round(process.memoryUsage.rss() / 2 ** 20);

@@ -8,8 +8,12 @@ import path from 'node:path';
 import { ensure, fingerprint } from './ensure.mjs';
 import { StepError, isMain, root, run, runMain, step } from './shell.mjs';
 
-/** What every Linux with glibc has. Everything else travels with the addon. */
-const LIBC_FAMILY = /^(ld-linux[\w-]*|libc|libm|libpthread|libdl|librt)\.so\.\d+$/;
+/**
+ * What every Linux with glibc has, and the C++ runtime that Node itself is linked with, which libsimdjson
+ * shares. Everything else travels with the addon.
+ */
+const LIBC_FAMILY =
+  /^(ld-linux[\w-]*|libc|libm|libpthread|libdl|librt|libstdc\+\+|libgcc_s)\.so\.\d+$/;
 
 const platform = `${process.platform}-${process.arch}`;
 const outDir = path.join(root, 'prebuilds', platform);

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 
 import { ensure } from './ensure.mjs';
 import { StepError, runMain } from './shell.mjs';
@@ -15,8 +15,13 @@ import { describe, judge } from './soak/judge.mjs';
 
 /** Peers at the same time. */
 const PLACES = 3;
-const LEAST_LIFE_MS = 1000;
+const LEAST_LIFE_MS = 300;
 const MOST_LIFE_MS = 4000;
+/** Traffic between two samples: a sixtieth of the whole, and at least so much. */
+const LEAST_ROUND_MS = 1500;
+const ROUNDS = 60;
+/** A trend needs so many, however slow the machine is. */
+const LEAST_SAMPLES = 7;
 /** Shutting down may wait for what was sent. */
 const GRACE_MS = 15_000;
 const PROGRESS_MS = 30_000;
@@ -39,9 +44,10 @@ process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-function start(module, { args = [], execArgv = [] } = {}) {
+function start(module, { args = [], execArgv = [], env } = {}) {
   const child = fork(new URL(`./soak/${module}`, import.meta.url), args, {
     execArgv,
+    env: { ...process.env, ...env },
     serialization: 'advanced',
     stdio: ['ignore', 2, 2, 'ipc'],
   });
@@ -68,16 +74,29 @@ async function answer(child, who, timeoutMs) {
   }
 }
 
+/** What a late peer is doing, for the message about it. */
+async function stateOf(child) {
+  if (!child.connected) return '';
+  child.send('state');
+  const { state } = await answer(child, 'its state', GRACE_MS).catch(() => ({}));
+  return inspect(state, { depth: 4, breakLength: 120 });
+}
+
 /** Small numbers that follow from the seed, a place and a turn. */
 function chance(...parts) {
   return createHash('sha256').update(parts.join(' ')).digest().readUInt32LE(0);
 }
 
-/** One place after the other peer, until the time is over. */
-async function fillPlace(place, hub, { seed, until, tally }) {
-  for (let turn = 0; Date.now() < until; turn++) {
+/** One peer after the other in one place, until the round is over. */
+async function fillPlace(
+  place,
+  hub,
+  { hubProcess, seed, until, mostLifeMs, turns, tally, signal },
+) {
+  while (Date.now() < until && !signal.aborted) {
+    const turn = turns[place]++;
     const roll = chance(seed, place, turn);
-    const lifeMs = LEAST_LIFE_MS + (roll % (MOST_LIFE_MS - LEAST_LIFE_MS));
+    const lifeMs = LEAST_LIFE_MS + (roll % (mostLifeMs - LEAST_LIFE_MS));
     const departure = DEPARTURES[(roll >>> 16) % DEPARTURES.length];
     const identity = `${seed} ${place} ${Math.floor(turn / IDENTITIES_PER_PLACE)}`;
     const identitySeed = createHash('sha256').update(identity).digest();
@@ -85,7 +104,11 @@ async function fillPlace(place, hub, { seed, until, tally }) {
     const exited = once(child, 'exit');
     child.send({ hub, lifeMs, identitySeed, departure });
     const who = `peer ${turn} of place ${place} (${departure})`;
-    const { echoed, misordered } = await answer(child, who, lifeMs + GRACE_MS);
+    const result = answer(child, who, lifeMs + GRACE_MS);
+    const { echoed, misordered } = await result.catch(async (error) => {
+      const states = [`${who}: ${await stateOf(child)}`, `the hub: ${await stateOf(hubProcess)}`];
+      throw new StepError([error.message, ...states].join('\n'));
+    });
     if (departure === 'vanish') child.kill('SIGKILL');
     else child.send('heard');
     const left = await Promise.race([exited, sleep(GRACE_MS, 'late', { ref: false })]);
@@ -125,7 +148,12 @@ await runMain(async () => {
   }
   if (!options['no-build']) await ensure();
 
-  const hubProcess = start('hub.mjs', { args: [String(options.leak)], execArgv: ['--expose-gc'] });
+  const hubProcess = start('hub.mjs', {
+    args: [String(options.leak)],
+    execArgv: ['--expose-gc'],
+    // One arena: with one per thread, glibc keeps what a burst has freed, and a late burst looks like a leak.
+    env: { MALLOC_ARENA_MAX: '1' },
+  });
   const hub = await answer(hubProcess, 'the hub', GRACE_MS);
   const began = Date.now();
   const tally = { peers: 0, echoed: 0, misordered: 0 };
@@ -134,11 +162,32 @@ await runMain(async () => {
     console.log(`  ${seconds} s: ${tally.peers} peers came and went, ${tally.echoed} echoes`);
   }, PROGRESS_MS);
   const until = began + options.seconds * 1e3;
+  const roundMs = Math.max(LEAST_ROUND_MS, (options.seconds * 1e3) / ROUNDS);
+  const mostLifeMs = Math.min(MOST_LIFE_MS, roundMs);
+  const turns = new Array(PLACES).fill(0);
+  const { seed } = options;
+  const failed = new AbortController();
   try {
-    const places = Array.from({ length: PLACES }, (_, place) =>
-      fillPlace(place, hub, { seed: options.seed, until, tally }),
-    );
-    await Promise.all(places);
+    for (let samples = 0; Date.now() < until || samples < LEAST_SAMPLES;) {
+      const round = Date.now() + roundMs;
+      const options = {
+        hubProcess,
+        until: round,
+        mostLifeMs,
+        turns,
+        tally,
+        signal: failed.signal,
+        seed,
+      };
+      await Promise.all(turns.map((_, place) => fillPlace(place, hub, options)));
+      hubProcess.send('sample');
+      ({ samples } = await answer(hubProcess, 'the hub', GRACE_MS));
+    }
+  } catch (error) {
+    // One failure ends it: no place starts another peer, and none of the children stays.
+    failed.abort();
+    for (const child of children) child.kill('SIGKILL');
+    throw error;
   } finally {
     clearInterval(progress);
   }

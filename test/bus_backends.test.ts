@@ -423,7 +423,7 @@ for (const backend of [REDIS, JETSTREAM]) {
     const { createClient } = await import('redis');
     const client = createClient({ url: `redis://127.0.0.1:${server.port}`, RESP: 2 });
     await client.connect();
-    const entries = await client.xRange('net:shard:0', '-', '+');
+    const entries = (await client.xRange('net:shard:0', '-', '+'))!;
     const id = `${bus.producer().nonce.toString(16)}:0:0:0`;
     expect(entries[0]!.message).toEqual({
       d: `{"r":{"a":1},"t":${timestamp},"s":0}`,

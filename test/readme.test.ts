@@ -4,7 +4,7 @@ import { statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import { MeshNode } from 'netmesh';
+import { MeshNode, NetNode } from 'netmesh';
 import { NetMesh } from 'netmesh/core';
 import { ERROR_TABLE } from 'netmesh/errors';
 import ts from 'typescript';
@@ -59,7 +59,9 @@ const code = blocks.filter(({ language }) =>
 
 /** What fragments may take for granted. */
 const FRAGMENT_CONTEXT = `
-import { MeshNode, type MeshStream } from 'netmesh';
+import { MeshNode, type MeshStream, NetNode, RedisStreamDedup } from 'netmesh';
+import { generateNetKeypair } from 'netmesh/core';
+declare const bus: NetNode;
 declare const node: MeshNode;
 declare const stream: MeshStream;
 declare const peerNodeId: bigint;
@@ -231,6 +233,28 @@ test.each(['MeshNodeConfig', 'StreamConfig', 'ConnectOptions', 'ShutdownOptions'
     expect(missingIn('docs/operations.md', propertiesOf(name))).toEqual([]);
   },
 );
+
+test.each([
+  'NetNodeConfig',
+  'BusTuning',
+  'RetentionOptions',
+  'BatchOptions',
+  'RedisOptions',
+  'JetStreamOptions',
+  'MeshTransportOptions',
+  'BackendTls',
+  'BusStats',
+])('event-bus.md has every property of %s', (name) => {
+  expect(missingIn('docs/event-bus.md', propertiesOf(name))).toEqual([]);
+});
+
+test('event-bus.md or README.md has every method of NetNode', () => {
+  const names = Object.getOwnPropertyNames(NetNode.prototype).filter(
+    (name) => name !== 'constructor',
+  );
+  const missing = new Set(missingIn('docs/event-bus.md', names));
+  expect(missingIn('README.md', names).filter((name) => missing.has(name))).toEqual([]);
+});
 
 test('operations.md has every counter and every stream statistic', async () => {
   const [a, b] = await connectedPair();

@@ -37,7 +37,7 @@ test.concurrent(
 test.concurrent(
   'memory that does not stay flat is noticed',
   async () => {
-    const { code, output } = await soak('--seconds', '6', '--leak', '8192');
+    const { code, output } = await soak('--seconds', '6', '--leak', '16384');
     expect(output).toMatch(/FAIL resident/);
     expect(output).toMatch(/FAIL outside the heap/);
     expect(output).toMatch(/ok {3}descriptors/);

@@ -98,10 +98,10 @@ describe('a peer that is killed and started again', () => {
     await first.ended;
 
     const down = peerEvent(node, 'peer:down');
+    const up = peerEvent(node, 'peer:up');
     const second = new Child('restarting.cjs', [addr.split(':')[1]!, '77']);
     await ready(second);
     const began = Date.now();
-    const up = peerEvent(node, 'peer:up');
     expect(await down).toMatchObject({ nodeId: id, reason: expect.stringContaining('restarted') });
     expect(await up).toMatchObject({ nodeId: id, security: 'modern' });
     expect(Date.now() - began).toBeLessThan(5000); // a heartbeat; the session timeout is a minute
@@ -113,6 +113,20 @@ describe('a peer that is killed and started again', () => {
     second.process.kill('SIGKILL');
     await second.ended;
   });
+});
+
+test('a send that waits for the credit of a peer that fell silent is told so', async () => {
+  const [a, b] = await connectedPair({ heartbeatIntervalMs: 50, sessionTimeoutMs: 300 });
+  const stream = a.openStream(b.nodeId(), {
+    streamId: 1n,
+    reliability: 'reliable',
+    windowBytes: 20_000,
+  });
+  a.blockPeer(b.localAddr());
+  b.blockPeer(a.localAddr());
+  const events = Array.from({ length: 100 }, () => Buffer.alloc(1000));
+  const error = await rejection(a.sendBlocking(stream, events));
+  expect(error).toBeInstanceOf(NotConnectedError);
 });
 
 describe('priorities', () => {

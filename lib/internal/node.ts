@@ -9,7 +9,7 @@ import type {
   NativeStream,
   NativeUnacknowledged,
 } from '../../types/native';
-import { ShutDownError } from '../core/errors';
+import { NotConnectedError, ShutDownError } from '../core/errors';
 import type { MeshNodeEvents, ShutdownReport } from '../types';
 import { onAbort, rejected } from './abort';
 import type { NodeConfig } from './config';
@@ -346,6 +346,10 @@ export class Node {
 
   #peerDown(peer: bigint, reason: string): void {
     this.#peers.delete(peer);
+    // A silent peer may come back, but nobody knows when: whoever waits for its credit is told.
+    for (const [key, lane] of this.#lanes) {
+      if (lane.busy && key.startsWith(`${peer}/`)) lane.fail(new NotConnectedError());
+    }
     this.inbox.peerDown(peer, this.#ending && new ShutDownError());
     this.#emit('peer:down', { nodeId: peer, reason });
   }

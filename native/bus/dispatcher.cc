@@ -60,7 +60,7 @@ void Dispatcher::add(Shard* shard) {
 }
 
 void Dispatcher::wake() {
-  enough_.store(kNever, std::memory_order_relaxed);
+  enough_.exchange(kNever, std::memory_order_acq_rel);
   {
     const std::lock_guard lock(mutex_);
     woken_ = true;
@@ -310,8 +310,7 @@ void Dispatcher::rest(std::optional<Clock::time_point> until) {
   if (woken_ || stopping_) return;
 
   const std::size_t enough = enough_events(until.has_value());
-  enough_.store(enough, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  enough_.exchange(enough, std::memory_order_acq_rel);
   // Whoever pushed before it could see what we wait for is seen here.
   for (const auto& lane : lanes_) {
     if (lane->shard != nullptr && lane->shard->ring.size() >= enough) return;
@@ -321,7 +320,7 @@ void Dispatcher::rest(std::optional<Clock::time_point> until) {
     changed_.wait_until(lock, *until, called);
   else
     changed_.wait(lock, called);
-  enough_.store(kNever, std::memory_order_relaxed);
+  enough_.exchange(kNever, std::memory_order_acq_rel);
 }
 
 }  // namespace netmesh::bus

@@ -66,9 +66,8 @@ class Dispatcher {
 
   /// After a push that left `size` events in a ring: wakes the thread when it should know.
   void notice(std::size_t size) {
-    // Orders the push before the look at the thread's state; the thread does the reverse.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (size >= enough_.load(std::memory_order_relaxed)) wake();
+    // Read by writing: either this sees what the thread waits for, or the thread sees the push.
+    if (size >= enough_.fetch_add(0, std::memory_order_acq_rel)) wake();
   }
 
   struct Taken {

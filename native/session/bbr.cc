@@ -20,6 +20,9 @@ constexpr double kProbeRttWindowGain = 0.5;
 /// Slightly below the estimate, so that queues drain rather than stand.
 constexpr double kPacingMargin = 0.99;
 constexpr double kLossThreshold = 0.02;
+/// While no queue stands, loss is taken for noise up to this share: a queue that overflows is seen
+/// in the round trip first, unless it is very short.
+constexpr double kQuietLossThreshold = 0.1;
 constexpr double kBeta = 0.7;
 constexpr double kHeadroom = 0.15;
 constexpr std::uint64_t kLeastWindowDatagrams = 4;
@@ -88,7 +91,8 @@ void Bbr::on_lost(const LossSample& sample) {
       static_cast<double>(sample.sent_in_flight) - static_cast<double>(sample.bytes);
   const double lost_before =
       static_cast<double>(sample.lost_since_sent) - static_cast<double>(sample.bytes);
-  const double threshold = kLossThreshold + ambient_.share();
+  const double threshold =
+      (queue_stands() ? kLossThreshold : kQuietLossThreshold) + ambient_.share();
   const double prefix = std::max(0.0, (threshold * sent_before - lost_before) / (1 - threshold));
   handle_inflight_too_high(sample.now, static_cast<std::uint64_t>(sent_before + prefix),
                            sample.app_limited);
@@ -138,6 +142,7 @@ void Bbr::update_congestion_signals(const AckSample& sample) {
   bandwidth_latest_ = std::max(bandwidth_latest_, sample.delivery_rate);
   inflight_latest_ = std::max(inflight_latest_, sample.interval_bytes);
   update_bandwidth(sample);
+  if (sample.rtt) recent_rtts_[recent_rtt_count_++ % kRecentRtts] = *sample.rtt;
   if (sample.rtt && min_rtt_ != Duration::max() &&
       *sample.rtt > min_rtt_ + min_rtt_ / 4 + milliseconds(2)) {
     queue_in_round_ = true;
@@ -160,8 +165,10 @@ void Bbr::adapt_lower_bounds() {
   const double sent = static_cast<double>(delivered_ - loss_round_began_delivered_) +
                       static_cast<double>(lost_in_round_);
   const auto datagram = static_cast<double>(datagram_);
-  if (!ambient_.exceeded(static_cast<double>(lost_in_round_) / datagram, sent / datagram, 0))
+  if (!ambient_.exceeded(static_cast<double>(lost_in_round_) / datagram, sent / datagram,
+                         queue_stands() ? 0 : kQuietLossThreshold)) {
     return;
+  }
   if (bandwidth_lo_ == kUnlimited) bandwidth_lo_ = max_bandwidth();
   if (inflight_lo_ == kUnlimited) inflight_lo_ = window_;
   const auto beta_of = [](std::uint64_t value) {
@@ -350,7 +357,14 @@ void Bbr::adapt_upper_bounds(const AckSample& sample) {
 bool Bbr::too_much_lost(std::uint64_t lost, std::uint64_t sent) const {
   const auto datagram = static_cast<double>(datagram_);
   return ambient_.exceeded(static_cast<double>(lost) / datagram,
-                           static_cast<double>(sent) / datagram, kLossThreshold);
+                           static_cast<double>(sent) / datagram,
+                           queue_stands() ? kLossThreshold : kQuietLossThreshold);
+}
+
+bool Bbr::queue_stands() const {
+  if (recent_rtt_count_ < kRecentRtts || min_rtt_ == Duration::max()) return false;
+  const Duration least = *std::min_element(recent_rtts_.begin(), recent_rtts_.end());
+  return least > min_rtt_ + min_rtt_ / 4 + milliseconds(1);
 }
 
 void Bbr::handle_inflight_too_high(TimePoint now, std::uint64_t inflight, bool app_limited) {

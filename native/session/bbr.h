@@ -75,6 +75,7 @@ class Bbr final : public CongestionController {
   void probe_inflight_upward(const AckSample& sample);
   void raise_inflight_slope();
   void handle_inflight_too_high(TimePoint now, std::uint64_t inflight, bool app_limited);
+  bool queue_stands() const;
   bool too_much_lost(std::uint64_t lost, std::uint64_t sent) const;
 
   // Control.
@@ -129,7 +130,11 @@ class Bbr final : public CongestionController {
   std::uint64_t lost_in_round_ = 0;  ///< bytes
   unsigned losses_in_round_ = 0;
   AmbientLoss ambient_;
-  bool slow_round_ = false;      ///< the round began below this sender's share of the path
+  bool slow_round_ = false;  ///< the round began below this sender's share of the path
+  /// The latest round trips: their minimum tells a queue that stands from jitter.
+  static constexpr std::size_t kRecentRtts = 8;
+  std::array<Duration, kRecentRtts> recent_rtts_{};
+  std::size_t recent_rtt_count_ = 0;
   bool queue_in_round_ = false;  ///< a round trip was well above the minimum
 
   // Probing.

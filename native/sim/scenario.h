@@ -18,7 +18,7 @@ struct Scenario {
   std::string_view says;  ///< the property, as a sentence
   /// Draws its choices from `random` and reports to `world`.
   void (*run)(World& world, SimRandom& random);
-  /// Most seeds that a test takes; 0: as many as there are. For long runs.
+  /// For long runs: how many seeds a test takes where others take 200; 0: as many.
   std::uint64_t test_seeds = 0;
 };
 

@@ -12,7 +12,7 @@ namespace {
 using session::CongestionAlgorithm;
 
 /// A run simulates tens of thousands of packets: enough seeds to see luck, few enough for a test.
-constexpr std::uint64_t kSeeds = 6;
+constexpr std::uint64_t kSeeds = 4;
 
 std::string percent(double share) { return std::to_string(static_cast<int>(100 * share)) + " %"; }
 

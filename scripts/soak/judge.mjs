@@ -3,7 +3,7 @@
 const MIB = 1024 * 1024;
 
 /** Until then allocators, the compiler and caches are still filling. */
-const WARMUP_SHARE = 0.25;
+const WARMUP_SHARE = 0.4;
 
 /**
  * How much each quantity may grow over the judged time, by its trend. Noise is what one peer more or less holds at

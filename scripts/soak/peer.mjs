@@ -1,7 +1,6 @@
 // A peer that comes, talks in every way for a while, and leaves in one of several.
 
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { MeshNode } from 'netmesh';
@@ -34,13 +33,25 @@ process.once('message', async ({ hub, lifeMs, identitySeed, departure }) => {
     sessionTimeoutMs: SESSION_TIMEOUT_MS,
   });
   await node.start();
+  const began = performance.now();
+  const doing = { connect: true };
+  const result = { echoed: 0, misordered: 0 };
+  // For who finds it late: what it waits for.
+  process.on('message', (message) => {
+    if (message !== 'state') return;
+    const ageMs = performance.now() - began;
+    const streams = node.allStreamStats(hub.nodeId);
+    process.send({
+      state: { ageMs, doing, result, peers: node.peers(), streams, stats: node.stats() },
+    });
+  });
   await node.connect(hub.addr, hub.publicKey, hub.nodeId);
+  delete doing.connect;
   const until = performance.now() + lifeMs;
   const alive = () => performance.now() < until;
   const open = (streamId, reliability = 'reliable') =>
     node.openStream(hub.nodeId, { streamId, reliability, windowBytes: 256 * 1024 });
 
-  const result = { echoed: 0, misordered: 0 };
   const life = randomBytes(4).readUInt32LE();
   const echoes = (async () => {
     for await (const { data } of node.readStream(hub.nodeId, ECHO_STREAM)) {
@@ -88,9 +99,17 @@ process.once('message', async ({ hub, lifeMs, identitySeed, departure }) => {
     }
   };
 
-  await Promise.all([counted(), large(), loose(), shortLived()]);
+  await Promise.all(
+    Object.entries({ counted, large, loose, shortLived }).map(async ([name, talk]) => {
+      doing[name] = true;
+      await talk();
+      delete doing[name];
+    }),
+  );
   // An exit overtakes a message: the parent says when it has it.
-  const heard = once(process, 'message');
+  const heard = new Promise((resolve) => {
+    process.on('message', (message) => message === 'heard' && resolve());
+  });
   process.send(result);
   await heard;
   if (departure === 'shutdown') await node.shutdown();

@@ -58,7 +58,7 @@ export function within<T>(ms: number, work: Promise<T>, timedOut: () => Error): 
       },
       (error: unknown) => {
         clearTimeout(timer);
-        reject(error as Error);
+        reject(error);
       },
     );
   });

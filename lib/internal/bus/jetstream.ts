@@ -16,6 +16,8 @@ const DRAIN_MS = 10_000;
 /** Requests for messages under way at a time. */
 const MAX_GETS = 1024;
 const NOT_FOUND = 404;
+const UNAVAILABLE = 503;
+const LEADER_POLL_MS = 100;
 
 interface Connection {
   nats: typeof NatsModule;
@@ -64,7 +66,7 @@ export class JetStreamAdapter implements Adapter {
         jetstream,
         client,
         bursts: new NatsBursts(client, nats.createInbox()),
-        manager: await jetstream.jetstreamManager(client, { timeout }),
+        manager: await openManager(jetstream, client, timeout, connectTimeoutMs),
       };
     } catch (error) {
       await client?.close();
@@ -79,7 +81,7 @@ export class JetStreamAdapter implements Adapter {
     const { nats, bursts } = connection;
     const requests = eventsOf(batch).map((data, index) => {
       const headers = nats.headers();
-      headers.set('Nats-Msg-Id', batch.idPrefix + index);
+      headers.set('Nats-Msg-Id', `${batch.idPrefix}${index}`);
       return { data, headers };
     });
     let replies: NatsModule.Msg[];
@@ -228,7 +230,10 @@ export class JetStreamAdapter implements Adapter {
     }
     const { maxMessages, maxBytes, maxAgeMs, replicas, duplicateWindowMs } = this.#config;
     // The server refuses to remember ids for longer than messages.
-    const window = Math.min(duplicateWindowMs, maxAgeMs || duplicateWindowMs);
+    const window =
+      maxAgeMs === undefined || maxAgeMs === 0
+        ? duplicateWindowMs
+        : Math.min(duplicateWindowMs, maxAgeMs);
     try {
       await manager.streams.add({
         name,
@@ -244,7 +249,7 @@ export class JetStreamAdapter implements Adapter {
         ...(maxAgeMs !== undefined && { max_age: maxAgeMs * NANOS_PER_MILLI }),
       });
     } catch (error) {
-      throw adapterError('connection', error);
+      throw adapterError(isPassing(jetstream, error) ? 'transient' : 'connection', error);
     }
   }
 
@@ -316,7 +321,8 @@ export class JetStreamAdapter implements Adapter {
       return Promise.all(
         queries.map(async (query) => {
           const stored = await manager.streams.getMessage(stream, query);
-          const dedupId = stored?.header?.get('Nats-Msg-Id') || undefined;
+          const id = stored?.header?.get('Nats-Msg-Id');
+          const dedupId = id === '' ? undefined : id;
           return stored ? { seq: stored.seq, data: Buffer.from(stored.data), dedupId } : undefined;
         }),
       );
@@ -350,6 +356,32 @@ export class JetStreamAdapter implements Adapter {
   }
 }
 
+/** A cluster that has just begun, or lost a server, has no leader for a moment. */
+async function openManager(
+  jetstream: typeof JetStreamModule,
+  client: NatsModule.NatsConnection,
+  timeout: number,
+  patienceMs: number,
+): Promise<JetStreamModule.JetStreamManager> {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    try {
+      return await jetstream.jetstreamManager(client, { timeout });
+    } catch (error) {
+      const late = Date.now() + LEADER_POLL_MS > deadline;
+      if (late || client.isClosed() || !isPassing(jetstream, error)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LEADER_POLL_MS));
+    }
+  }
+}
+
+/** Whether JetStream may do later what it refuses now. */
+function isPassing(jetstream: typeof JetStreamModule, error: unknown): boolean {
+  if (error instanceof jetstream.JetStreamApiError) return error.status === UNAVAILABLE;
+  const name = error instanceof Error ? error.name : '';
+  return /Timeout|NoResponders|JetStreamNotEnabled|RequestError/u.test(name);
+}
+
 /** The message of a direct get; undefined at the end of the stream. */
 function messageOf({ headers, data }: NatsModule.Msg): Message | undefined {
   if (headers?.code === NOT_FOUND) return undefined;
@@ -357,8 +389,12 @@ function messageOf({ headers, data }: NatsModule.Msg): Message | undefined {
   if (!headers || !Number.isSafeInteger(seq) || seq <= 0) {
     throw new AdapterError('transient', headers?.description ?? 'an answer without a sequence');
   }
-  const dedupId = headers.get('Nats-Msg-Id') || undefined;
-  return { seq, data: Buffer.from(data.buffer, data.byteOffset, data.length), dedupId };
+  const dedupId = headers.get('Nats-Msg-Id');
+  return {
+    seq,
+    data: Buffer.from(data.buffer, data.byteOffset, data.length),
+    dedupId: dedupId === '' ? undefined : dedupId,
+  };
 }
 
 /** The sequence behind a position; what is no number is before everything. */

@@ -59,7 +59,7 @@ export class NatsBursts {
         },
         reject: (error) => {
           finish();
-          reject(error as Error);
+          reject(error);
         },
         timer: setTimeout(() => {
           burst.reject(new AdapterError('transient', late));

@@ -74,7 +74,12 @@ export class RedisAdapter implements Adapter {
       const multi = client.multi();
       const end = Math.min(start + pipelineSize, entries.length);
       for (let index = start; index < end; index++) {
-        multi.addCommand([...command, entries[index] ?? '', 'dedup_id', batch.idPrefix + index]);
+        multi.addCommand([
+          ...command,
+          entries[index] ?? '',
+          'dedup_id',
+          `${batch.idPrefix}${index}`,
+        ]);
       }
       transactions.push(multi.exec());
     }
@@ -210,7 +215,8 @@ export class RedisAdapter implements Adapter {
         }),
         `Redis ${command} timeout`,
       );
-      return Array.isArray(reply) ? (reply as unknown as Entries) : [];
+      const entries: unknown[] = Array.isArray(reply) ? reply : [];
+      return entries as unknown as Entries;
     } catch (error) {
       throw this.#closed ? new AdapterError('shutdown') : adapterError('transient', error);
     }
