@@ -6,6 +6,7 @@
 #include "binding/cortex_adapter.h"
 #include "binding/cortex_log.h"
 #include "binding/legacy_link.h"
+#include "binding/identity.h"
 #include "binding/node.h"
 #include "binding/redex.h"
 #include "binding/redex_inspect.h"
@@ -65,6 +66,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("SEND_SHUT_DOWN", kSendShutDown);
   exports.Set("generateKeyPair", Napi::Function::New<generate_key_pair>(env, "generateKeyPair"));
   exports.Set("nodeIdOfSeed", Napi::Function::New<node_id_of_seed>(env, "nodeIdOfSeed"));
+  define_identity(env, exports);
   exports.Set("platformInfo", Napi::Function::New<platform_info>(env, "platformInfo"));
   return exports;
 }
