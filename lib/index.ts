@@ -10,6 +10,37 @@ export { RedisStreamDedup } from './redis-dedup';
 export { Identity, Token, TokenChain, channelHash, delegateToken } from './identity';
 export type { IssueTokenOptions, TokenChainQuestion, TokenScope } from './identity';
 export {
+  SCOPE_REGION_PREFIX,
+  SCOPE_SUBNET_LOCAL,
+  SCOPE_TENANT_PREFIX,
+  withRegionScope,
+  withSubnetLocalScope,
+  withTenantScope,
+} from './capabilities';
+export type {
+  Accelerator,
+  AcceleratorKind,
+  AggregateRow,
+  Aggregation,
+  CapabilityFilter,
+  CapabilityLimits,
+  CapabilityRequirement,
+  CapabilitySet,
+  CapacityQuery,
+  CapacityRow,
+  GpuInfo,
+  GpuVendor,
+  GroupBy,
+  Hardware,
+  Modality,
+  ModelCapability,
+  ScopeFilter,
+  Software,
+  SoftwarePair,
+  TagMatcher,
+  ToolCapability,
+} from './capabilities';
+export {
   GLOBAL_SUBNET,
   formatSubnet,
   isSubnetAncestor,

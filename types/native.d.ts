@@ -735,3 +735,47 @@ export declare function verifyTokenChain(
 ): void;
 /** The subnet that rules derive from tags, as a number: level 0 in the highest byte. */
 export declare function subnetOfTags(rules: readonly object[], tags: readonly string[]): number;
+
+/** Tags in byte order. */
+export interface NativeTagSet {
+  tags: string[];
+  metadata: Record<string, string>;
+}
+
+export interface NativeAggregateRow {
+  bucket: string;
+  value: bigint;
+}
+
+export interface NativeCapacityRow {
+  bucket: string;
+  idle: bigint;
+  busy: bigint;
+  reserved: bigint;
+  available: bigint;
+  summedCapacity?: bigint;
+}
+
+/** A capability index without a mesh. Objects are those of `lib/capabilities.ts`, checked there. */
+export declare class NativeCapabilityIndex {
+  constructor();
+  /** True when the node is new. */
+  upsert(node: bigint, set: object): boolean;
+  remove(node: bigint): boolean;
+  findNodes(filter: object): BigUint64Array;
+  findNodesScoped(filter: object, scope: object): BigUint64Array;
+  findBestNode(requirement: object, scope?: object): bigint | null;
+  capabilityAggregate(
+    matcher: object | undefined,
+    groupBy: object,
+    aggregation: object,
+  ): NativeAggregateRow[];
+  capabilityCapacityRanking(
+    query: object,
+    rttEntries?: ReadonlyArray<{ nodeId: bigint; rttMs: number }>,
+  ): NativeCapacityRow[];
+}
+
+export declare function encodeCapabilitySet(set: object): NativeTagSet;
+/** The lower-case word, or `unknown`. */
+export declare function normalizeGpuVendor(vendor: string): string;

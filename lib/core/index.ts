@@ -9,6 +9,7 @@ export type { IngestResult } from './net';
 export { RedisStreamDedup } from '../redis-dedup';
 export { NetMesh, NetStream, generateNetKeypair } from './net_mesh';
 export type { NetStreamStats, StreamOptions } from './net_mesh';
+export { normalizeGpuVendor } from './capabilities';
 export {
   Identity,
   channelHash,

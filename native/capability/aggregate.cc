@@ -180,12 +180,20 @@ void CapabilityIndex::for_each_chosen(const std::optional<TagMatcher>& matcher, 
                                       Visit&& visit) const {
   std::optional<CompiledMatcher> compiled;
   if (matcher) compiled.emplace(*matcher);
+  // Many nodes share few words: each is judged once.
+  enum class Verdict : std::uint8_t { kUnknown, kNo, kYes };
+  std::vector<Verdict> verdicts(compiled ? tags_.id_bound() : 0, Verdict::kUnknown);
+  const auto matches_word = [&](WordId id) {
+    Verdict& verdict = verdicts[id];
+    if (verdict == Verdict::kUnknown)
+      verdict = compiled->matches(tags_.word(id)) ? Verdict::kYes : Verdict::kNo;
+    return verdict == Verdict::kYes;
+  };
   for (const Slot slot : all_) {
     if (hot_[slot].expires_at <= now) continue;
     const auto& tags = entries_[slot].tags;
-    const bool chosen = !compiled || std::any_of(tags.begin(), tags.end(), [&](WordId id) {
-      return compiled->matches(tags_.word(id));
-    });
+    const bool chosen = !compiled || std::any_of(tags.begin(), tags.end(), matches_word);
+
     if (chosen) visit(slot);
   }
 }

@@ -43,6 +43,8 @@ class Postings {
   const std::vector<Slot>& slots(WordId id) const { return words_[id].slots; }
   const std::string& word(WordId id) const { return *words_[id].text; }
   std::size_t size() const { return ids_.size(); }
+  /// Above every id in use.
+  std::size_t id_bound() const { return words_.size(); }
   /// Heap bytes, about.
   std::size_t memory_bytes() const;
 
