@@ -2,9 +2,11 @@
 
 #include "base/hex.h"
 #include "binding/bus.h"
+#include "binding/capability.h"
 #include "binding/convert.h"
 #include "binding/cortex_adapter.h"
 #include "binding/cortex_log.h"
+#include "binding/identity.h"
 #include "binding/legacy_link.h"
 #include "binding/node.h"
 #include "binding/placement.h"
@@ -69,6 +71,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("SEND_SHUT_DOWN", kSendShutDown);
   exports.Set("generateKeyPair", Napi::Function::New<generate_key_pair>(env, "generateKeyPair"));
   exports.Set("nodeIdOfSeed", Napi::Function::New<node_id_of_seed>(env, "nodeIdOfSeed"));
+  define_identity(env, exports);
+  define_capability(env, exports);
   exports.Set("platformInfo", Napi::Function::New<platform_info>(env, "platformInfo"));
   return exports;
 }

@@ -38,6 +38,7 @@ const SANS_IO = [
   'native/mesh',
   'native/identity',
   'native/predicate',
+  'native/capability',
 ];
 const SANS_IO_HEADERS =
   /^(thread|mutex|shared_mutex|condition_variable|future|random|fstream|filesystem)$/;

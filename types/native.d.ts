@@ -764,3 +764,111 @@ export declare function rankPlacement(
   candidates: readonly NativeCandidate[],
   artifact: NativeArtifact,
 ): Promise<{ nodes: Array<{ nodeId: bigint; score: number }>; filterMissing: boolean }>;
+/** What is in a token's bytes; u64 fields as they are. */
+export interface NativeTokenInfo {
+  issuer: Buffer;
+  subject: Buffer;
+  /** The bits that have a word. */
+  scope: string[];
+  channelHash: bigint;
+  issuerGeneration: number;
+  /** Unix seconds. */
+  notBefore: bigint;
+  notAfter: bigint;
+  delegationDepth: number;
+  nonce: bigint;
+  signature: Buffer;
+}
+
+/**
+ * An Ed25519 identity with a token cache of its own. Errors have the code `ERR_NETMESH_IDENTITY` and
+ * a message that starts with `identity: `, or `ERR_NETMESH_TOKEN` and `token: <kind>`.
+ */
+export declare class NativeIdentity {
+  /** Of a seed of 32 bytes, or a fresh one. */
+  constructor(seed?: Uint8Array);
+  toBytes(): Buffer;
+  readonly entityId: Buffer;
+  readonly originHash: bigint;
+  readonly nodeId: bigint;
+  readonly tokenCacheLen: number;
+  readonly disposed: boolean;
+  sign(message: Uint8Array): Buffer;
+  issueToken(
+    subject: Uint8Array,
+    scope: readonly string[],
+    channel: string,
+    ttlSeconds: number,
+    delegationDepth: number,
+  ): Buffer;
+  delegateToken(parent: Uint8Array, newSubject: Uint8Array, scope: readonly string[]): Buffer;
+  installToken(token: Uint8Array): void;
+  lookupToken(subject: Uint8Array, channel: string): Buffer | null;
+  /** Returns how many were dropped. */
+  evictExpiredTokens(): number;
+  /** Wipes the secret. Idempotent. */
+  dispose(): void;
+}
+
+export declare function parseToken(token: Uint8Array): NativeTokenInfo;
+export declare function verifyToken(token: Uint8Array): boolean;
+export declare function tokenIsExpired(token: Uint8Array): boolean;
+export declare function channelHash(channel: string): bigint;
+export declare function encodeTokenChain(tokens: readonly Uint8Array[]): Buffer;
+export declare function parseTokenChain(chain: Uint8Array): Buffer[];
+/** Throws `token: <kind>` unless the chain lets `presenter` do all of `scope` on the channel. */
+export declare function verifyTokenChain(
+  chain: Uint8Array,
+  scope: readonly string[],
+  channel: string,
+  presenter: Uint8Array,
+  roots: readonly Uint8Array[],
+  revocations: ReadonlyArray<readonly [issuer: Uint8Array, generation: number]>,
+  skewSeconds: number,
+): void;
+/** The subnet that rules derive from tags, as a number: level 0 in the highest byte. */
+export declare function subnetOfTags(rules: readonly object[], tags: readonly string[]): number;
+
+/** Tags in byte order. */
+export interface NativeTagSet {
+  tags: string[];
+  metadata: Record<string, string>;
+}
+
+export interface NativeAggregateRow {
+  bucket: string;
+  value: bigint;
+}
+
+export interface NativeCapacityRow {
+  bucket: string;
+  idle: bigint;
+  busy: bigint;
+  reserved: bigint;
+  available: bigint;
+  summedCapacity?: bigint;
+}
+
+/** A capability index without a mesh. Objects are those of `lib/capabilities.ts`, checked there. */
+export declare class NativeCapabilityIndex {
+  constructor();
+  /** True when the node is new. */
+  upsert(node: bigint, set: object): boolean;
+  remove(node: bigint): boolean;
+  findNodes(filter: object): BigUint64Array;
+  findNodesScoped(filter: object, scope: object): BigUint64Array;
+  findBestNode(requirement: object, scope?: object): bigint | null;
+  capabilityAggregate(
+    matcher: object | undefined,
+    groupBy: object,
+    aggregation: object,
+  ): NativeAggregateRow[];
+  capabilityCapacityRanking(
+    query: object,
+    rttEntries?: ReadonlyArray<{ nodeId: bigint; rttMs: number }>,
+  ): NativeCapacityRow[];
+}
+
+export declare function encodeCapabilitySet(set: object): NativeTagSet;
+/** The lower-case word, or `unknown`. */
+export declare function normalizeGpuVendor(vendor: string): string;

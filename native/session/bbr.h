@@ -136,7 +136,7 @@ class Bbr final : public CongestionController {
   std::array<Duration, kRecentRtts> recent_rtts_{};
   std::size_t recent_rtt_count_ = 0;
   std::uint64_t clean_packets_ = 0;  ///< delivered since the last loss
-  bool queue_in_round_ = false;  ///< a round trip was well above the minimum
+  bool queue_in_round_ = false;      ///< a round trip was well above the minimum
 
   // Probing.
   bool probe_samples_ = false;
