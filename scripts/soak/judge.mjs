@@ -2,6 +2,10 @@
 
 const MIB = 1024 * 1024;
 
+/** Resident memory of a run shorter than this still follows the allocators' arenas, not what is held. */
+const SHORT_SECONDS = 60;
+const SHORT_RESIDENT_LIMIT = 64 * MIB;
+
 /** Until then allocators, the compiler and caches are still filling. */
 const WARMUP_SHARE = 0.4;
 
@@ -42,7 +46,8 @@ export function judge(samples) {
   const end = samples.at(-1).seconds;
   const judged = samples.filter(({ seconds }) => seconds >= end * WARMUP_SHARE);
   const span = end - judged[0].seconds;
-  return LIMITS.map(({ key, label, limit }) => {
+  return LIMITS.map(({ key, label, limit: usual }) => {
+    const limit = key === 'rss' && end < SHORT_SECONDS ? SHORT_RESIDENT_LIMIT : usual;
     const perSecond = slope(judged.map((sample) => ({ x: sample.seconds, y: sample[key] })));
     const growth = perSecond * span;
     return {

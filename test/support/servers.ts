@@ -50,6 +50,18 @@ export class Server {
   /** Holds the process still, or lets it go on: a server that is slow. */
   pause(paused: boolean): void {
     this.#process?.kill(paused ? 'SIGSTOP' : 'SIGCONT');
+    if (paused) this.#awaitStopped();
+  }
+
+  /** The signal is delivered thread by thread; until the last has got it the server may still answer. */
+  #awaitStopped(): void {
+    const tasks = `/proc/${this.#process?.pid}/task`;
+    const stopped = (): boolean =>
+      readdirSync(tasks).every((task) =>
+        /^State:\s+[TtZ]/m.test(readFileSync(`${tasks}/${task}/status`, 'utf8')),
+      );
+    const deadline = Date.now() + 1000;
+    while (existsSync(tasks) && !stopped() && Date.now() < deadline);
   }
 }
 
