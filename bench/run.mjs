@@ -164,6 +164,7 @@ function skip(id, label, reason) {
  */
 function inOneLine({ metrics }, reading) {
   return metrics
+    .filter(({ key }) => reading[key] !== undefined)
     .map(({ key, label, unit }) => {
       const value = reading[key];
       const shown = value >= 1000 ? Math.round(value).toLocaleString('fr') : value.toPrecision(3);

@@ -7,6 +7,8 @@
 #include "binding/cortex_log.h"
 #include "binding/legacy_link.h"
 #include "binding/node.h"
+#include "binding/placement.h"
+#include "binding/predicate.h"
 #include "binding/redex.h"
 #include "binding/redex_inspect.h"
 #include "binding/stream.h"
@@ -58,6 +60,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("decodeBundle", Napi::Function::New<decode_bundle>(env, "decodeBundle"));
   exports.Set("NativeBus", BusWrap::define(env));
   define_bus_functions(env, exports);
+  define_predicate_functions(env, exports);
+  define_placement_functions(env, exports);
   exports.Set("NativeLegacyLink", LegacyLinkWrap::define(env));
   export_redex_inspection(env, exports);
   exports.Set("SEND_BACKPRESSURE", kSendBackpressure);

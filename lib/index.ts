@@ -7,6 +7,8 @@
 export { MeshNode } from './mesh';
 export { EventStream, NetNode, TypedChannel, TypedEventStream } from './node';
 export { RedisStreamDedup } from './redis-dedup';
+export * from './capability-enhancements';
+export * from './capability-schema';
 export {
   AdapterError,
   AddonError,

@@ -155,3 +155,30 @@ test('dump asks for one log when there are several', async () => {
   expect(code).toBe(2);
   expect(stderr).toContain('there are 2 logs below');
 });
+
+const document = readFileSync(path.resolve(__dirname, '../docs/redex.md'), 'utf8');
+const commands = [...document.matchAll(/^netmesh redex ([^#\n]*)/gm)].map(([, words]) =>
+  words!.trim(),
+);
+
+test('the documents have an example of every command', async () => {
+  expect(commands.map((command) => command.split(' ')[0]).sort()).toEqual(
+    [...(await netmesh('--help')).stdout.matchAll(/^ {2}(\w+) .*<dir>/gm)]
+      .map(([, name]) => name)
+      .sort(),
+  );
+});
+
+test.each(commands)('the documented netmesh redex %s runs', async (command) => {
+  const file = new Redex({ persistentDir: root }).openFile('orders/audit', { persistent: true });
+  file.appendBatch(Array.from({ length: 100 }, (_, index) => Buffer.from(`event ${index}`)));
+  await file.close();
+  const { code, stdout, stderr } = await netmesh(
+    ...command.split(' ').map((word) => (word === 'DIR' ? audit() : word)),
+  );
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  const from = /--from (\d+)/.exec(command)?.[1];
+  if (from === undefined) expect(stdout).toContain(audit());
+  else expect(lines(stdout).map(({ seq }) => Number(seq))).toEqual([100, 101, 102]);
+});

@@ -98,10 +98,10 @@ describe('a peer that is killed and started again', () => {
     await first.ended;
 
     const down = peerEvent(node, 'peer:down');
+    const up = peerEvent(node, 'peer:up');
     const second = new Child('restarting.cjs', [addr.split(':')[1]!, '77']);
     await ready(second);
     const began = Date.now();
-    const up = peerEvent(node, 'peer:up');
     expect(await down).toMatchObject({ nodeId: id, reason: expect.stringContaining('restarted') });
     expect(await up).toMatchObject({ nodeId: id, security: 'modern' });
     expect(Date.now() - began).toBeLessThan(5000); // a heartbeat; the session timeout is a minute

@@ -686,3 +686,81 @@ export declare class NativeLegacyLink {
   seal(stream: bigint, reliable: boolean, events: readonly Uint8Array[]): Buffer[];
   heartbeat(): Buffer;
 }
+
+// --- capabilities: the C++ side, for tests against the TypeScript side ---
+
+export interface NativeCapabilitySet {
+  tags: readonly string[];
+  metadata: Readonly<Record<string, string>>;
+}
+
+/** Decodes the value of a `net-where` header and evaluates it on each set. */
+export declare function evaluatePredicateHeader(
+  header: string,
+  sets: readonly NativeCapabilitySet[],
+): boolean[];
+/** Decodes the value of a `net-where` header and writes it again. */
+export declare function encodePredicateHeader(header: string): string;
+export declare function parseCapabilityTag(tag: string): {
+  kind: 'presence' | 'value' | 'reserved' | 'legacy';
+  axis?: string;
+  /** Of a reserved tag the prefix, of a legacy one all of it. */
+  key: string;
+  separator?: '=' | ':';
+  value: string;
+};
+export declare function diffCapabilitySets(
+  prevTags: readonly string[],
+  prevMetadata: Readonly<Record<string, string>>,
+  currTags: readonly string[],
+  currMetadata: Readonly<Record<string, string>>,
+): {
+  added_tags: string[];
+  removed_tags: string[];
+  metadata_changes: Array<Record<string, string>>;
+};
+
+// --- placement ---
+
+export interface NativeCandidate extends NativeCapabilitySet {
+  nodeId: bigint;
+  rttMs?: number;
+}
+
+export interface NativePlacement {
+  requireTags?: readonly string[];
+  forbidTags?: readonly string[];
+  requireMetadata?: Readonly<Record<string, string>>;
+  /** The wire form as JSON. */
+  predicate?: string;
+  limit?: number;
+  customFilterId?: string;
+  scopeFilter?: readonly string[];
+  maxRttMs?: number;
+  intent?: 'disabled' | 'strict' | 'any-of';
+  colocation?: 'ignore' | 'soft-preference' | 'strict-required';
+  resource?: 'compute' | 'storage' | 'both';
+}
+
+/** A daemon with what it asks for, or a blob of this size. */
+export type NativeArtifact =
+  { required: NativeCapabilitySet; optional: NativeCapabilitySet } | { sizeBytes: bigint };
+
+/**
+ * Registers a filter in the process; false when the id is taken. `judge` is called on this thread for
+ * up to 64 candidates at a time, has 5 s, and must not throw. Keeps no process alive.
+ */
+export declare function registerPlacementFilter(
+  id: string,
+  judge: (
+    candidates: Array<{ nodeId: bigint; tags: string[]; metadata: Record<string, string> }>,
+  ) => boolean[],
+): boolean;
+export declare function unregisterPlacementFilter(id: string): boolean;
+export declare function hasPlacementFilter(id: string): boolean;
+/** Ranks candidates on another thread: best first, those that cannot be used left out. */
+export declare function rankPlacement(
+  placement: NativePlacement,
+  candidates: readonly NativeCandidate[],
+  artifact: NativeArtifact,
+): Promise<{ nodes: Array<{ nodeId: bigint; score: number }>; filterMissing: boolean }>;

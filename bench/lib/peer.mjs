@@ -11,6 +11,7 @@
  * @property {(options: ReceiverOptions) => Promise<Receiver>} createReceiver
  * @property {(options: SenderOptions) => Promise<Sender>} createSender
  * @property {Handshakes} [handshakes]  only peers that take part in P11
+ * @property {import('./log-store.mjs').Logs} [logs]  only peers that take part in P8
  * @property {string} [congestion]   of the kernel, for peers over its TCP that take part in P12
  *
  * @typedef {object} Shared
@@ -70,6 +71,10 @@ export const PEER_IDS = [
   'zeromq',
   'nats',
   'libp2p',
+  'lmdb',
+  'lmdb-queued',
+  'better-sqlite3',
+  'classic-level',
 ];
 
 /**

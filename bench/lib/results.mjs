@@ -74,14 +74,17 @@ export function summarise(scenario, peers, { runs, busyRounds }) {
     const ratios = [];
     for (const [round, reading] of peer.rounds.entries()) {
       const ours = numerator?.rounds[round];
-      if (ours && reading) ratios.push(ours[key] / reading[key]);
+      if (ours?.[key] !== undefined && reading?.[key] !== undefined)
+        ratios.push(ours[key] / reading[key]);
     }
     return ratios.length > 0 ? rounded(median(ratios)) : undefined;
   }
 
   const peerResults = peers.map((peer) => {
     const metrics = scenario.metrics.flatMap(({ key, label, unit, shown = 'row' }) => {
-      const values = peer.rounds.map((reading) => (reading ? rounded(reading[key]) : null));
+      const values = peer.rounds.map((reading) =>
+        reading?.[key] === undefined ? null : rounded(reading[key]),
+      );
       const present = values.filter((value) => value !== null);
       if (present.length === 0) return [];
       return {

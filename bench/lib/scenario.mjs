@@ -30,7 +30,7 @@
  *
  * @typedef {object} ScenarioRun
  * @property {(peer: import('./peer.mjs').Peer, shared: unknown) => Promise<Record<string, number>>} measure
- *   one reading: a value for each metric
+ *   one reading: a value for each metric that the peer has
  * @property {() => Promise<void>} end
  */
 
@@ -48,7 +48,7 @@ export const EVENT_PEERS = [
   'libp2p',
 ];
 
-export const ALL_SCENARIO_IDS = ['p1', 'p2', 'p3', 'p4', 'p7', 'p11', 'p12', 'p14', 'cortex'];
+export const ALL_SCENARIO_IDS = ['p1', 'p2', 'p3', 'p4', 'p7', 'p8', 'p11', 'p12', 'p14', 'cortex'];
 
 /**
  * @param {string} id

@@ -130,11 +130,7 @@ void Node::Impl::handle_session_packet(Now now, const Endpoint& from, MutableByt
   }
   link.last_heard = now.monotonic;
   link.last_activity_ns = now.unix_ns;
-  if (!link.alive) {
-    link.alive = true;
-    sink.peer_up(link.peer, link.address,
-                 link.session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
-  }
+  link.revive();
   if (link.session->closing() && link.session->closing()->by_peer) {
     finish_closed(link);
     return;

@@ -132,13 +132,20 @@ struct Link final : session::SessionEvents {
     if (std::exchange(confirmed, true)) return;
     if (on_confirmed) on_confirmed(*this);
   }
+  /// A silent peer is heard again; it is up before anything of it is told.
+  void revive() {
+    if (std::exchange(alive, true)) return;
+    sink.peer_up(peer, address, session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
+  }
   session::StreamRef stream_opened(StreamId stream, bool reliable) override {
+    revive();
     const StreamRef ref = refs.add(*this, stream, reliable);
     sink.stream_opened(ref, peer, stream, reliable);
     return ref;
   }
   void deliver(session::StreamRef ref, std::uint64_t sequence, std::uint32_t index, ByteSpan first,
                ByteSpan second) override {
+    revive();
     refs.delivered(ref);
     sink.deliver(ref, sequence, index, first, second);
   }
