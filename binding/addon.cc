@@ -2,11 +2,15 @@
 
 #include "base/hex.h"
 #include "binding/bus.h"
+#include "binding/capability.h"
 #include "binding/convert.h"
 #include "binding/cortex_adapter.h"
 #include "binding/cortex_log.h"
+#include "binding/identity.h"
 #include "binding/legacy_link.h"
 #include "binding/node.h"
+#include "binding/placement.h"
+#include "binding/predicate.h"
 #include "binding/redex.h"
 #include "binding/redex_inspect.h"
 #include "binding/stream.h"
@@ -58,6 +62,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("decodeBundle", Napi::Function::New<decode_bundle>(env, "decodeBundle"));
   exports.Set("NativeBus", BusWrap::define(env));
   define_bus_functions(env, exports);
+  define_predicate_functions(env, exports);
+  define_placement_functions(env, exports);
   exports.Set("NativeLegacyLink", LegacyLinkWrap::define(env));
   export_redex_inspection(env, exports);
   exports.Set("SEND_BACKPRESSURE", kSendBackpressure);
@@ -65,6 +71,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("SEND_SHUT_DOWN", kSendShutDown);
   exports.Set("generateKeyPair", Napi::Function::New<generate_key_pair>(env, "generateKeyPair"));
   exports.Set("nodeIdOfSeed", Napi::Function::New<node_id_of_seed>(env, "nodeIdOfSeed"));
+  define_identity(env, exports);
+  define_capability(env, exports);
   exports.Set("platformInfo", Napi::Function::New<platform_info>(env, "platformInfo"));
   return exports;
 }

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "binding/placement.h"
 #include "binding/redex_file.h"
 #include "binding/redex_tail.h"
 #include "runtime/node.h"
@@ -17,6 +18,8 @@ inline constexpr int kSendNotConnected = -2;
 inline constexpr int kSendShutDown = -3;
 
 struct Addon {
+  /// Made with the first placement filter that is registered.
+  std::unique_ptr<OwnFilters> own_filters;
   Napi::FunctionReference stream_class;
   /// The stream for the NativeStream under construction; without one nobody can construct it.
   std::unique_ptr<runtime::Stream> stream_to_wrap;

@@ -52,6 +52,15 @@ bus::BusOptions to_bus_options(const Napi::Value& value) {
   options.batch.max_delay = to_duration(source.Get("batchMaxDelayMs"), "batchMaxDelayMs");
   options.batch.adaptive = to_bool(source.Get("batchAdaptive"), "batchAdaptive");
   options.batch.velocity_window = to_duration(source.Get("batchWindowMs"), "batchWindowMs");
+  options.scaling.min_shards = to_u32(source.Get("minShards"), "minShards");
+  options.scaling.max_shards = to_u32(source.Get("maxShards"), "maxShards");
+  options.scaling.fill_ratio_threshold =
+      to_number(source.Get("fillRatioThreshold"), "fillRatioThreshold");
+  options.scaling.underutilized_threshold =
+      to_number(source.Get("underutilizedThreshold"), "underutilizedThreshold");
+  options.scaling.cooldown = to_duration(source.Get("scaleCooldownMs"), "scaleCooldownMs");
+  options.scaling.scale_down_delay =
+      to_duration(source.Get("scaleDownDelayMs"), "scaleDownDelayMs");
   if (!source.Get("producerNoncePath").IsUndefined())
     options.producer_nonce_path = text("producerNoncePath");
   return options;
@@ -234,6 +243,10 @@ Napi::Function BusWrap::define(Napi::Env env) {
                          Descriptor(plain_method("ingestHashed", ingest_hashed)),
                          Descriptor(plain_method("ingestTexts", ingest_texts)),
                          Descriptor(plain_method("ingestBuffers", ingest_buffers)),
+                         InstanceAccessor<&BusWrap::active_shards>("activeShards"),
+                         InstanceMethod<&BusWrap::scale_to>("scaleTo"),
+                         InstanceMethod<&BusWrap::scale_by_load>("scaleByLoad"),
+                         InstanceMethod<&BusWrap::is_drained>("isDrained"),
                          InstanceAccessor<&BusWrap::receipt>("receipt"),
                          InstanceMethod<&BusWrap::poll>("poll"),
                          InstanceMethod<&BusWrap::latest_cursor>("latestCursor"),
@@ -391,6 +404,29 @@ napi_value BusWrap::ingest_buffers(napi_env env, napi_callback_info info) {
   }
   if (!self->bus_) return make_number(env, 0);
   return make_number(env, static_cast<double>(self->bus_->ingest_all(self->payloads_)));
+}
+
+Napi::Value BusWrap::active_shards(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), bus(info.Env()).active_shards());
+}
+
+Napi::Value BusWrap::scale_to(const Napi::CallbackInfo& info) {
+  bus::Bus& self = bus(info.Env());
+  return Napi::Number::New(info.Env(), self.scale_to(to_u32(info[0], "shards")));
+}
+
+Napi::Value BusWrap::scale_by_load(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), bus(info.Env()).scale_by_load());
+}
+
+Napi::Value BusWrap::is_drained(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const bus::Bus& self = bus(env);
+  const std::uint32_t shard = to_u32(info[0], "shard");
+  if (shard >= self.shard_ids().size()) {
+    throw to_js_error(env, {ErrorKind::kInvalidArgument, "there is no shard of this number"});
+  }
+  return Napi::Boolean::New(env, self.is_drained(static_cast<bus::ShardId>(shard)));
 }
 
 Napi::Value BusWrap::receipt(const Napi::CallbackInfo&) { return receipt_.Value(); }

@@ -27,6 +27,10 @@ class BusWrap : public Napi::ObjectWrap<BusWrap> {
   static napi_value ingest_texts(napi_env env, napi_callback_info info);
   static napi_value ingest_buffers(napi_env env, napi_callback_info info);
 
+  Napi::Value active_shards(const Napi::CallbackInfo& info);
+  Napi::Value scale_to(const Napi::CallbackInfo& info);
+  Napi::Value scale_by_load(const Napi::CallbackInfo& info);
+  Napi::Value is_drained(const Napi::CallbackInfo& info);
   Napi::Value receipt(const Napi::CallbackInfo& info);
   Napi::Value poll(const Napi::CallbackInfo& info);
   Napi::Value latest_cursor(const Napi::CallbackInfo& info);

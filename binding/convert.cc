@@ -16,6 +16,12 @@ const char* code_of(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kInvalidArgument:
       return "ERR_NETMESH_INVALID_ARGUMENT";
+    case ErrorKind::kIdentity:
+      return "ERR_NETMESH_IDENTITY";
+    case ErrorKind::kToken:
+      return "ERR_NETMESH_TOKEN";
+    case ErrorKind::kCapability:
+      return "ERR_NETMESH_CAPABILITY";
     case ErrorKind::kBackpressure:
       return "ERR_NETMESH_BACKPRESSURE";
     case ErrorKind::kNotConnected:

@@ -14,6 +14,10 @@
 # Direction of dependencies: code includes "<folder>/<file>.h", and a library's include directory holds
 # nothing but a link to its own folder. What a target does not link, it cannot include.
 
+# Tests of code that runs on several threads.
+set(NETMESH_THREADED_TESTS
+    base_tests runtime_tests bus_tests redex_tests cortex_tests placement_tests identity_tests)
+
 set(NETMESH_THIRD_PARTY_NAMES sodium b2 xxhash expected utf8proc simdjson uv uv_library threads dl)
 
 # Turns bare names into targets. Fails at generation when one does not exist.
@@ -66,6 +70,8 @@ function(netmesh_library)
     target_link_libraries(${target} INTERFACE ${public})
   endif()
   add_library(netmesh::${arg_NAME} ALIAS ${target})
+  # Built when something needs it.
+  set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL TRUE)
 
   # Code that lives beside the library sees what the library sees.
   set_property(DIRECTORY PROPERTY NETMESH_BESIDE netmesh::${arg_NAME} ${public} ${private})
@@ -92,6 +98,9 @@ endfunction()
 
 function(netmesh_program)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINK")
+  if(NETMESH_SANITIZE)
+    return()
+  endif()
   # A program has no Node around it to bring libuv.
   netmesh_add_program(${arg_NAME} bin "${arg_SOURCES}" "${arg_LINK};uv_library")
 endfunction()
@@ -106,6 +115,10 @@ function(netmesh_test)
     endif()
   endif()
   if(NOT arg_SOURCES OR NOT NETMESH_TESTS OR NOT GTest_FOUND)
+    return()
+  endif()
+  # ThreadSanitizer has nothing to find where there is one thread.
+  if(NETMESH_SANITIZE STREQUAL "thread" AND NOT arg_NAME IN_LIST NETMESH_THREADED_TESTS)
     return()
   endif()
   netmesh_add_program(${arg_NAME} tests "${arg_SOURCES}" "${arg_LINK};uv_library")

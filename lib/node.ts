@@ -33,6 +33,7 @@ export type {
   Receipt,
   RedisOptions,
   RetentionOptions,
+  ScalingOptions,
   Stats,
   StoredEvent,
   SubscribeOpts,
@@ -293,9 +294,19 @@ export class NetNode {
     return this.#bus.stats();
   }
 
-  /** Number of shards. Throws after `shutdown`. */
+  /** Number of shards that events go to. Throws after `shutdown`. */
   shards(): number {
     return this.#bus.numShards();
+  }
+
+  /** `Net.scaleUp`: uses more shards, and returns which. */
+  scaleUp(count = 1): number[] {
+    return this.#bus.scaleUp(count);
+  }
+
+  /** `Net.scaleDown`: uses fewer shards, and resolves to those that are done with. */
+  scaleDown(count = 1): Promise<number[]> {
+    return this.#bus.scaleDown(count);
   }
 
   /** What identifies this producer to its backend, see `Net.producer`. */

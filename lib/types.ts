@@ -269,6 +269,26 @@ export interface RetentionOptions {
   maxBytes?: number;
 }
 
+/** How many shards a bus uses, and when it changes that by itself. */
+export interface ScalingOptions {
+  /** Default: 1. */
+  minShards?: number;
+  /** How many shards there can be; all of them are read. Default, and at least: those it begins with. */
+  maxShards?: number;
+  /** Scales by load. Default: true. */
+  auto?: boolean;
+  /** A buffer that is fuller than this share is overloaded, 0 to 1. Default: 0.7. */
+  fillRatioThreshold?: number;
+  /** A buffer that is emptier than this share and got nothing is idle, 0 to 1. Default: 0.1. */
+  underutilizedThreshold?: number;
+  /** Between two changes. Default: 1000. */
+  cooldownMs?: number;
+  /** How long most shards have to be idle before some are taken away. Default: 10000. */
+  scaleDownDelayMs?: number;
+  /** Between two looks at the load. Default: 100. */
+  metricsWindowMs?: number;
+}
+
 /** How events are gathered into batches for a backend. */
 export interface BatchOptions {
   /** Default: 1000. */
@@ -378,6 +398,8 @@ export interface BusTuning {
   /** What the memory transport keeps. */
   retention?: RetentionOptions;
   batch?: BatchOptions;
+  /** Default: the number of shards stays as it is. */
+  scaling?: ScalingOptions;
   /** With `json`, payloads that are no JSON are refused. Default: `none`. */
   validate?: 'none' | 'json';
   /** With backpressure `sample`: one of so many events is kept while a buffer is full. Default: 10. */

@@ -4,9 +4,6 @@
 
 import { StepError, Totals, run, runMain, seconds } from './shell.mjs';
 
-/** The simulator has one thread: under TSan a few seeds show that it builds and runs. */
-const TSAN_SEEDS = '3';
-
 const STAGES = [
   { name: 'npm test', command: ['npm', ['test']] },
   {
@@ -16,7 +13,6 @@ const STAGES = [
   {
     name: 'C++ tests under TSan',
     command: ['node', ['scripts/test.mjs', '--preset', 'tsan']],
-    env: { NETMESH_SIM_SEEDS: TSAN_SEEDS },
   },
   { name: 'lint', command: ['npm', ['run', 'lint']] },
   { name: 'format', command: ['npm', ['run', 'format:check']] },

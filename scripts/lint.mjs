@@ -32,7 +32,14 @@ const CONFINED_HEADERS = [
 const BELOW_THE_BINDING = /^(session|wire|crypto|sim)\//;
 
 /** The machines run in virtual time, on one thread: STYLE and DESIGN "Sans-I/O core". */
-const SANS_IO = ['native/wire', 'native/session', 'native/mesh', 'native/identity'];
+const SANS_IO = [
+  'native/wire',
+  'native/session',
+  'native/mesh',
+  'native/identity',
+  'native/predicate',
+  'native/capability',
+];
 const SANS_IO_HEADERS =
   /^(thread|mutex|shared_mutex|condition_variable|future|random|fstream|filesystem)$/;
 

@@ -5,11 +5,13 @@ import {
   ConnectionError,
   CortexError,
   EventTooLargeError,
+  IdentityError,
   InvalidArgumentError,
   NetDbError,
   NotConnectedError,
   RedexError,
   ShutDownError,
+  TokenError,
 } from 'netmesh';
 import * as core from 'netmesh/core';
 import * as errors from 'netmesh/errors';
@@ -51,6 +53,9 @@ test('every class has a code of the table, under its own name', () => {
     new ShutDownError(),
     new RedexError(),
     new core.AddonError('x'),
+    new IdentityError('x'),
+    new TokenError('expired'),
+    new core.CapabilityError('x'),
   ];
   for (const error of samples) {
     expect(errors.ERROR_TABLE[error.code].name).toBe(error.name);

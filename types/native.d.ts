@@ -452,7 +452,15 @@ export declare class NativeAdapter<Filter> {
 
 /** Everything is set: defaults are TypeScript's. */
 export interface NativeBusOptions {
+  /** Active ones to begin with. */
   shards: number;
+  minShards: number;
+  /** How many there can be; raised to `shards`. */
+  maxShards: number;
+  fillRatioThreshold: number;
+  underutilizedThreshold: number;
+  scaleCooldownMs: number;
+  scaleDownDelayMs: number;
   /** Per shard, a power of two of 1024 or more. */
   ringCapacity: number;
   backpressure: 'drop_newest' | 'drop_oldest' | 'fail_producer' | 'sample';
@@ -540,6 +548,14 @@ export declare class NativeBus {
   ingestTexts(texts: readonly string[]): number;
   ingestBuffers(events: readonly Uint8Array[]): number;
   readonly receipt: Float64Array;
+  /** Events go to shards below this number. */
+  readonly activeShards: number;
+  /** Within the bounds; returns the number there is then. */
+  scaleTo(shards: number): number;
+  /** Looks at the load since the last call and scales by the policy. */
+  scaleByLoad(): number;
+  /** Whether nothing waits in the shard's buffer. */
+  isDrained(shard: number): boolean;
   /** Throws `Invalid filter: …` and `Poll failed: invalid cursor: …`. */
   poll(
     limit: number,
@@ -670,3 +686,189 @@ export declare class NativeLegacyLink {
   seal(stream: bigint, reliable: boolean, events: readonly Uint8Array[]): Buffer[];
   heartbeat(): Buffer;
 }
+
+// --- capabilities: the C++ side, for tests against the TypeScript side ---
+
+export interface NativeCapabilitySet {
+  tags: readonly string[];
+  metadata: Readonly<Record<string, string>>;
+}
+
+/** Decodes the value of a `net-where` header and evaluates it on each set. */
+export declare function evaluatePredicateHeader(
+  header: string,
+  sets: readonly NativeCapabilitySet[],
+): boolean[];
+/** Decodes the value of a `net-where` header and writes it again. */
+export declare function encodePredicateHeader(header: string): string;
+export declare function parseCapabilityTag(tag: string): {
+  kind: 'presence' | 'value' | 'reserved' | 'legacy';
+  axis?: string;
+  /** Of a reserved tag the prefix, of a legacy one all of it. */
+  key: string;
+  separator?: '=' | ':';
+  value: string;
+};
+export declare function diffCapabilitySets(
+  prevTags: readonly string[],
+  prevMetadata: Readonly<Record<string, string>>,
+  currTags: readonly string[],
+  currMetadata: Readonly<Record<string, string>>,
+): {
+  added_tags: string[];
+  removed_tags: string[];
+  metadata_changes: Array<Record<string, string>>;
+};
+
+// --- placement ---
+
+export interface NativeCandidate extends NativeCapabilitySet {
+  nodeId: bigint;
+  rttMs?: number;
+}
+
+export interface NativePlacement {
+  requireTags?: readonly string[];
+  forbidTags?: readonly string[];
+  requireMetadata?: Readonly<Record<string, string>>;
+  /** The wire form as JSON. */
+  predicate?: string;
+  limit?: number;
+  customFilterId?: string;
+  scopeFilter?: readonly string[];
+  maxRttMs?: number;
+  intent?: 'disabled' | 'strict' | 'any-of';
+  colocation?: 'ignore' | 'soft-preference' | 'strict-required';
+  resource?: 'compute' | 'storage' | 'both';
+}
+
+/** A daemon with what it asks for, or a blob of this size. */
+export type NativeArtifact =
+  { required: NativeCapabilitySet; optional: NativeCapabilitySet } | { sizeBytes: bigint };
+
+/**
+ * Registers a filter in the process; false when the id is taken. `judge` is called on this thread for
+ * up to 64 candidates at a time, has 5 s, and must not throw. Keeps no process alive.
+ */
+export declare function registerPlacementFilter(
+  id: string,
+  judge: (
+    candidates: Array<{ nodeId: bigint; tags: string[]; metadata: Record<string, string> }>,
+  ) => boolean[],
+): boolean;
+export declare function unregisterPlacementFilter(id: string): boolean;
+export declare function hasPlacementFilter(id: string): boolean;
+/** Ranks candidates on another thread: best first, those that cannot be used left out. */
+export declare function rankPlacement(
+  placement: NativePlacement,
+  candidates: readonly NativeCandidate[],
+  artifact: NativeArtifact,
+): Promise<{ nodes: Array<{ nodeId: bigint; score: number }>; filterMissing: boolean }>;
+/** What is in a token's bytes; u64 fields as they are. */
+export interface NativeTokenInfo {
+  issuer: Buffer;
+  subject: Buffer;
+  /** The bits that have a word. */
+  scope: string[];
+  channelHash: bigint;
+  issuerGeneration: number;
+  /** Unix seconds. */
+  notBefore: bigint;
+  notAfter: bigint;
+  delegationDepth: number;
+  nonce: bigint;
+  signature: Buffer;
+}
+
+/**
+ * An Ed25519 identity with a token cache of its own. Errors have the code `ERR_NETMESH_IDENTITY` and
+ * a message that starts with `identity: `, or `ERR_NETMESH_TOKEN` and `token: <kind>`.
+ */
+export declare class NativeIdentity {
+  /** Of a seed of 32 bytes, or a fresh one. */
+  constructor(seed?: Uint8Array);
+  toBytes(): Buffer;
+  readonly entityId: Buffer;
+  readonly originHash: bigint;
+  readonly nodeId: bigint;
+  readonly tokenCacheLen: number;
+  readonly disposed: boolean;
+  sign(message: Uint8Array): Buffer;
+  issueToken(
+    subject: Uint8Array,
+    scope: readonly string[],
+    channel: string,
+    ttlSeconds: number,
+    delegationDepth: number,
+  ): Buffer;
+  delegateToken(parent: Uint8Array, newSubject: Uint8Array, scope: readonly string[]): Buffer;
+  installToken(token: Uint8Array): void;
+  lookupToken(subject: Uint8Array, channel: string): Buffer | null;
+  /** Returns how many were dropped. */
+  evictExpiredTokens(): number;
+  /** Wipes the secret. Idempotent. */
+  dispose(): void;
+}
+
+export declare function parseToken(token: Uint8Array): NativeTokenInfo;
+export declare function verifyToken(token: Uint8Array): boolean;
+export declare function tokenIsExpired(token: Uint8Array): boolean;
+export declare function channelHash(channel: string): bigint;
+export declare function encodeTokenChain(tokens: readonly Uint8Array[]): Buffer;
+export declare function parseTokenChain(chain: Uint8Array): Buffer[];
+/** Throws `token: <kind>` unless the chain lets `presenter` do all of `scope` on the channel. */
+export declare function verifyTokenChain(
+  chain: Uint8Array,
+  scope: readonly string[],
+  channel: string,
+  presenter: Uint8Array,
+  roots: readonly Uint8Array[],
+  revocations: ReadonlyArray<readonly [issuer: Uint8Array, generation: number]>,
+  skewSeconds: number,
+): void;
+/** The subnet that rules derive from tags, as a number: level 0 in the highest byte. */
+export declare function subnetOfTags(rules: readonly object[], tags: readonly string[]): number;
+
+/** Tags in byte order. */
+export interface NativeTagSet {
+  tags: string[];
+  metadata: Record<string, string>;
+}
+
+export interface NativeAggregateRow {
+  bucket: string;
+  value: bigint;
+}
+
+export interface NativeCapacityRow {
+  bucket: string;
+  idle: bigint;
+  busy: bigint;
+  reserved: bigint;
+  available: bigint;
+  summedCapacity?: bigint;
+}
+
+/** A capability index without a mesh. Objects are those of `lib/capabilities.ts`, checked there. */
+export declare class NativeCapabilityIndex {
+  constructor();
+  /** True when the node is new. */
+  upsert(node: bigint, set: object): boolean;
+  remove(node: bigint): boolean;
+  findNodes(filter: object): BigUint64Array;
+  findNodesScoped(filter: object, scope: object): BigUint64Array;
+  findBestNode(requirement: object, scope?: object): bigint | null;
+  capabilityAggregate(
+    matcher: object | undefined,
+    groupBy: object,
+    aggregation: object,
+  ): NativeAggregateRow[];
+  capabilityCapacityRanking(
+    query: object,
+    rttEntries?: ReadonlyArray<{ nodeId: bigint; rttMs: number }>,
+  ): NativeCapacityRow[];
+}
+
+export declare function encodeCapabilitySet(set: object): NativeTagSet;
+/** The lower-case word, or `unknown`. */
+export declare function normalizeGpuVendor(vendor: string): string;

@@ -7,6 +7,9 @@
 /** What an error's `code` can be. */
 export type NetmeshErrorCode =
   | 'ERR_NETMESH_INVALID_ARGUMENT'
+  | 'ERR_NETMESH_IDENTITY'
+  | 'ERR_NETMESH_TOKEN'
+  | 'ERR_NETMESH_CAPABILITY'
   | 'ERR_NETMESH_BACKPRESSURE'
   | 'ERR_NETMESH_NOT_CONNECTED'
   | 'ERR_NETMESH_TOO_LARGE'
@@ -43,6 +46,21 @@ export const ERROR_TABLE: Readonly<Record<NetmeshErrorCode, NetmeshErrorInfo>> =
     name: 'InvalidArgumentError',
     prefixes: [],
     meaning: 'An option or argument is wrong; nothing was done.',
+  },
+  ERR_NETMESH_IDENTITY: {
+    name: 'IdentityError',
+    prefixes: [],
+    meaning: 'A seed, an entity id, a scope or a channel name is malformed; nothing was done.',
+  },
+  ERR_NETMESH_TOKEN: {
+    name: 'TokenError',
+    prefixes: ['token: '],
+    meaning: 'A token is malformed, or does not permit what was asked; `kind` says why.',
+  },
+  ERR_NETMESH_CAPABILITY: {
+    name: 'CapabilityError',
+    prefixes: ['capability: ', 'capability requirement weight '],
+    meaning: 'A capability set, filter or query is malformed or too large; nothing was done.',
   },
   ERR_NETMESH_BACKPRESSURE: {
     name: 'BackpressureError',
@@ -185,6 +203,77 @@ export class NotConnectedError extends Error {
   constructor(detail?: string) {
     super(detail ?? 'stream not connected');
     this.name = 'NotConnectedError';
+    Object.setPrototypeOf(this, new.target.prototype);
+  }
+}
+
+/** Thrown for a malformed seed, entity id, scope or channel name. */
+export class IdentityError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_IDENTITY';
+
+  constructor(message: string) {
+    super(message);
+    this.name = 'IdentityError';
+    Object.setPrototypeOf(this, new.target.prototype);
+  }
+}
+
+/** Why a token is refused; `revoked` and `ttl_too_long` come from chains alone. */
+export type TokenErrorKind =
+  | 'invalid_signature'
+  | 'not_yet_valid'
+  | 'expired'
+  | 'delegation_exhausted'
+  | 'delegation_not_allowed'
+  | 'not_authorized'
+  | 'invalid_format'
+  | 'revoked'
+  | 'ttl_too_long';
+
+const TOKEN_ERROR_KINDS: ReadonlySet<string> = new Set<TokenErrorKind>([
+  'invalid_signature',
+  'not_yet_valid',
+  'expired',
+  'delegation_exhausted',
+  'delegation_not_allowed',
+  'not_authorized',
+  'invalid_format',
+  'revoked',
+  'ttl_too_long',
+]);
+
+/** Thrown when a token is malformed or does not permit what was asked. */
+export class TokenError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_TOKEN';
+  /** Why, for programs. */
+  readonly kind: TokenErrorKind;
+
+  constructor(kind: TokenErrorKind, message?: string) {
+    super(message ?? `token ${kind.replaceAll('_', ' ')}`);
+    this.name = 'TokenError';
+    this.kind = kind;
+    Object.setPrototypeOf(this, new.target.prototype);
+  }
+}
+
+/**
+ * The kind in a message `token: <kind>`. Kinds without a name of their own, `zero_ttl` and
+ * `read_only`, count as `invalid_format`, as they always did.
+ *
+ * @internal
+ */
+export function tokenErrorKind(message: string): TokenErrorKind {
+  const kind = message.slice(message.indexOf(':') + 1).trim();
+  return TOKEN_ERROR_KINDS.has(kind) ? (kind as TokenErrorKind) : 'invalid_format';
+}
+
+/** Thrown for a capability set, filter or query that is malformed or too large. */
+export class CapabilityError extends Error {
+  readonly code: NetmeshErrorCode = 'ERR_NETMESH_CAPABILITY';
+
+  constructor(message: string) {
+    super(message);
+    this.name = 'CapabilityError';
     Object.setPrototypeOf(this, new.target.prototype);
   }
 }

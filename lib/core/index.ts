@@ -9,21 +9,34 @@ export type { IngestResult } from './net';
 export { RedisStreamDedup } from '../redis-dedup';
 export { NetMesh, NetStream, generateNetKeypair } from './net_mesh';
 export type { NetStreamStats, StreamOptions } from './net_mesh';
+export { normalizeGpuVendor } from './capabilities';
+export {
+  Identity,
+  channelHash,
+  delegateToken,
+  parseToken,
+  tokenIsExpired,
+  verifyToken,
+} from './identity';
+export type { TokenInfo } from './identity';
 export {
   AdapterError,
   AddonError,
   BackpressureError,
   BusError,
+  CapabilityError,
   ChannelAuthError,
   ChannelError,
   ConnectionError,
   CortexError,
   EventTooLargeError,
+  IdentityError,
   InvalidArgumentError,
   NetDbError,
   NotConnectedError,
   RedexError,
   ShutDownError,
+  TokenError,
 } from './errors';
 export { Redex, RedexFile, RedexTailIter } from './redex';
 export type {

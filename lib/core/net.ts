@@ -172,10 +172,29 @@ export class Net {
     return { events: events.map(withBytes), ...rest };
   }
 
-  /** Number of shards. */
+  /** Number of shards that events go to. */
   numShards(): number {
-    this.#engine.assertOpen();
-    return this.#engine.shards.length;
+    return this.#engine.activeShards;
+  }
+
+  /**
+   * Spreads events over `count` more shards from now on, up to `scaling.maxShards`; returns which.
+   *
+   * @throws `BusError` (`already at maximum shard count`).
+   */
+  scaleUp(count = 1): number[] {
+    return this.#engine.scaleUp(count);
+  }
+
+  /**
+   * Spreads events over `count` shards fewer from now on, down to `scaling.minShards`. Resolves to
+   * those that are done with, after at most 2 s; what others still hold is delivered later. Nothing
+   * is lost, and everything stays readable.
+   *
+   * @throws `BusError` (`already at minimum shard count`).
+   */
+  scaleDown(count = 1): Promise<number[]> {
+    return this.#engine.scaleDown(count);
   }
 
   /** Counters. */

@@ -4,6 +4,8 @@ import { rejected } from '../internal/abort';
 import { parseConfig } from '../internal/config';
 import { addon } from '../internal/native';
 import { classify, classifyWithPrefix } from '../internal/native_errors';
+import * as filters from '../internal/placement_filters';
+import type { PlacementFilterFn } from '../internal/capability/placement';
 import { Node } from '../internal/node';
 import { SEND_BACKPRESSURE, type SendLane, sendError, sendFailure } from '../internal/retry';
 import * as validate from '../internal/validate';
@@ -303,6 +305,29 @@ export class NetMesh {
     } catch (error) {
       throw classify(error);
     }
+  }
+
+  /**
+   * Registers a filter that placements may name, see `standardPlacement().withCustomFilterId`. All nodes
+   * of the process share one registry of at most 1024 filters. False when the id is taken, or the
+   * registry is full. `fn` is called on this thread, while somebody else waits for at most 5 s; only
+   * `true` lets a node be used. The filter stays until it is unregistered or this thread ends.
+   */
+  registerPlacementFilter(id: string, fn: PlacementFilterFn): boolean {
+    this.#node.assertOpen();
+    return filters.registerPlacementFilter(id, fn);
+  }
+
+  /** True when the filter was there. Placements that are under way go on with it. */
+  unregisterPlacementFilter(id: string): boolean {
+    this.#node.assertOpen();
+    return filters.unregisterPlacementFilter(id);
+  }
+
+  /** Whether a filter is registered under this id, by whichever node. */
+  hasPlacementFilter(id: string): boolean {
+    this.#node.assertOpen();
+    return filters.hasPlacementFilter(id);
   }
 
   /**

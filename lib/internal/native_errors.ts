@@ -3,18 +3,22 @@
 import {
   BackpressureError,
   BusError,
+  CapabilityError,
   ChannelAuthError,
   ChannelError,
   ConnectionError,
   CortexError,
   ERROR_TABLE,
   EventTooLargeError,
+  IdentityError,
   InvalidArgumentError,
   NetDbError,
   type NetmeshErrorCode,
   NotConnectedError,
   RedexError,
   ShutDownError,
+  TokenError,
+  tokenErrorKind,
 } from '../core/errors';
 import * as validate from './validate';
 
@@ -94,6 +98,12 @@ function rebuild(error: Error, message: string): Error {
   switch (code) {
     case 'ERR_NETMESH_INVALID_ARGUMENT':
       return new InvalidArgumentError(message);
+    case 'ERR_NETMESH_IDENTITY':
+      return new IdentityError(message.replace(/^identity:/u, '').trim());
+    case 'ERR_NETMESH_TOKEN':
+      return new TokenError(tokenErrorKind(message), message);
+    case 'ERR_NETMESH_CAPABILITY':
+      return new CapabilityError(message);
     case 'ERR_NETMESH_BACKPRESSURE':
       return new BackpressureError(message);
     case 'ERR_NETMESH_NOT_CONNECTED':

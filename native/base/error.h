@@ -10,6 +10,9 @@ namespace netmesh {
 /// What kind of failure it was; the binding maps each kind to one JavaScript error class.
 enum class ErrorKind {
   kInvalidArgument,  ///< the caller's input is wrong; nothing was changed
+  kIdentity,         ///< a seed, key, scope or channel name is malformed; nothing was changed
+  kToken,            ///< a permission token is malformed or does not permit it
+  kCapability,       ///< a capability set or query is malformed; nothing was changed
   kBackpressure,     ///< the stream's window is used up
   kNotConnected,     ///< no session with the peer, or the stream is closed
   kTooLarge,         ///< an event exceeds what its stream can ever carry

@@ -1,7 +1,9 @@
 #include "bus/bus.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <utility>
 
 #include "bus/json.h"
 #include "crypto/hash.h"
@@ -12,6 +14,13 @@ namespace {
 /// The store takes a ring over when this many events wait in it: at most, so that small rings never
 /// fill up, and not at each event, so that a lock is not taken for each.
 constexpr std::size_t kStoreEvery = 512;
+
+/// What the bus begins with is within its bounds.
+BusOptions with_bounds(BusOptions options) {
+  options.scaling.max_shards = std::max(options.scaling.max_shards, options.shards);
+  options.scaling.min_shards = std::min(options.scaling.min_shards, options.shards);
+  return options;
+}
 
 }  // namespace
 
@@ -39,8 +48,10 @@ std::uint64_t hash_payload(ByteSpan payload) { return crypto::xxh3_64(payload); 
 
 StorePage::~StorePage() { release_slots(held_.data(), held_.size()); }
 
-Bus::Bus(const BusOptions& options) : options_(options) {
-  for (std::uint32_t i = 0; i < options.shards; ++i) add_shard();
+Bus::Bus(const BusOptions& options)
+    : options_(with_bounds(options)), scaler_(options_.scaling), active_(options.shards) {
+  for (std::uint32_t i = 0; i < options_.scaling.max_shards; ++i) add_shard();
+  seen_.resize(shards_.size());
 }
 
 Bus::~Bus() {
@@ -66,6 +77,10 @@ Expected<std::unique_ptr<Bus>> Bus::create(const BusOptions& options,
   if (batch.max_delay <= Duration::zero()) return invalid("batch max_delay must be > 0");
   if (batch.adaptive && batch.velocity_window <= Duration::zero())
     return invalid("batch velocity_window must be > 0 when adaptive");
+  if (const char* const rule = options.scaling.broken_rule())
+    return invalid(std::string("scaling policy: invalid configuration: ") + rule);
+  if (options.scaling.max_shards > kMaxShards)
+    return invalid("scaling policy: invalid configuration: max_shards must be <= 65535");
   if (options.retention.max_events == 0) return invalid("retention max_events must be > 0");
 
   std::unique_ptr<Bus> bus(new Bus(options));
@@ -96,17 +111,47 @@ Expected<std::unique_ptr<Bus>> Bus::create(const BusOptions& options,
   return bus;
 }
 
-Shard& Bus::add_shard() {
+void Bus::add_shard() {
   shards_.push_back(std::make_unique<Shard>(static_cast<ShardId>(shards_.size()),
                                             options_.ring_capacity, options_.backpressure,
                                             options_.sample_rate, options_.retention));
-  return *shards_.back();
+  if (shards_.size() > options_.shards)
+    shards_.back()->state.store(ShardState::kInactive, std::memory_order_relaxed);
+}
+
+std::uint32_t Bus::scale_to(std::uint32_t count) {
+  const std::uint32_t wanted =
+      std::clamp(count, options_.scaling.min_shards, options_.scaling.max_shards);
+  const std::uint32_t before = active_shards();
+  if (wanted == before) return wanted;
+  for (std::uint32_t i = before; i < wanted; ++i)
+    shards_[i]->state.store(ShardState::kActive, std::memory_order_relaxed);
+  active_.store(wanted, std::memory_order_release);
+  for (std::uint32_t i = wanted; i < before; ++i)
+    shards_[i]->state.store(ShardState::kInactive, std::memory_order_relaxed);
+  scaler_.changed(std::chrono::steady_clock::now());
+  // Larger than whatever it waits for: what was gathered for a larger batch goes out.
+  if (dispatcher_) dispatcher_->notice(std::numeric_limits<std::size_t>::max());
+  return wanted;
+}
+
+std::uint32_t Bus::scale_by_load() {
+  std::vector<ShardLoad> loads(active_shards());
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    const EventRing& ring = shards_[i]->ring;
+    const std::uint64_t stored = ring.counters().stored;
+    const std::uint64_t events = stored - std::exchange(seen_[i], stored);
+    if (i >= loads.size()) continue;
+    loads[i] = {static_cast<double>(ring.size()) / static_cast<double>(ring.usable_slots()),
+                events};
+  }
+  return scale_to(scaler_.decide(std::chrono::steady_clock::now(), loads));
 }
 
 /// Multiply-shift on the high bits, not modulo (spec 40 §1.2).
 Shard& Bus::select(std::uint64_t hash) {
   __extension__ using Wide = unsigned __int128;
-  return *shards_[static_cast<std::size_t>((static_cast<Wide>(hash) * shards_.size()) >> 64)];
+  return *shards_[static_cast<std::size_t>((static_cast<Wide>(hash) * active_shards()) >> 64)];
 }
 
 bool Bus::is_json(ByteSpan payload) const {
@@ -185,8 +230,6 @@ std::size_t Bus::ingest_all(std::span<const ByteSpan> payloads) {
   }
   return stored;
 }
-
-std::size_t Bus::shard_count() const { return shards_.size(); }
 
 std::vector<ShardId> Bus::shard_ids() const {
   std::vector<ShardId> ids;

@@ -13,12 +13,14 @@
 #include "bus/batch_size.h"
 #include "bus/dispatcher.h"
 #include "bus/poll.h"
+#include "bus/scaling.h"
 #include "bus/shard.h"
 
 namespace netmesh::bus {
 
 struct BusOptions {
-  std::uint32_t shards = 1;
+  std::uint32_t shards = 1;  ///< to begin with
+  ScalingPolicy scaling;
   std::size_t ring_capacity = 1u << 20;  ///< per shard, a power of two of 1024 or more
   Backpressure backpressure = Backpressure::kDropOldest;
   std::uint32_t sample_rate = 1;
@@ -95,8 +97,10 @@ class StorePage {
   std::vector<EventSlot> held_;
 };
 
-/// Emitting and the store: any thread. Shards are added and drained, and `shutdown` called, by one
-/// thread, the application's.
+/// Emitting and the store: any thread. The number of shards is changed by one thread, the
+/// application's. All shards there can be exist from the beginning and are read and drained at all
+/// times; only the first ones, the active ones, get new events. So a change loses nothing, a shard
+/// that comes back goes on counting where it was, and cursors stay good.
 class Bus {
  public:
   static constexpr std::uint32_t kMaxShards = 65'535;  ///< id 65535 stands for no shard
@@ -112,7 +116,16 @@ class Bus {
   /// Groups by shard, keeps the caller's order in each; returns how many were stored.
   std::size_t ingest_all(std::span<const ByteSpan> payloads);
 
-  std::size_t shard_count() const;
+  /// The active shards are those below this number.
+  std::uint32_t active_shards() const { return active_.load(std::memory_order_relaxed); }
+  /// From now on events go to the first `count` shards, within the policy's bounds. Those that
+  /// drop out have what waits in them sent at once. Returns the number there is then.
+  std::uint32_t scale_to(std::uint32_t count);
+  /// Looks at the load and scales as the policy says; to be called at regular intervals.
+  std::uint32_t scale_by_load();
+  /// Whether nothing waits in the ring of a shard.
+  bool is_drained(ShardId shard) const { return shards_[shard]->ring.empty(); }
+  /// All shards, active or not.
   std::vector<ShardId> shard_ids() const;
   BusStats stats() const;
   std::uint64_t nonce() const { return nonce_; }
@@ -140,11 +153,14 @@ class Bus {
   Ingested put(Shard& shard, ByteSpan payload);
   bool is_json(ByteSpan payload) const;
   void after_push(Shard& shard, std::size_t size);
-  Shard& add_shard();
+  void add_shard();
 
   const BusOptions options_;
+  ShardScaler scaler_;
   std::uint64_t nonce_ = 0;
-  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::unique_ptr<Shard>> shards_;  ///< never changes after the constructor
+  std::atomic<std::uint32_t> active_;           ///< at least 1, at most `shards_.size()`
+  std::vector<std::uint64_t> seen_;             ///< by shard: events stored at the last look
   std::unique_ptr<Dispatcher> dispatcher_;
   std::atomic<bool> open_{true};
   std::atomic<std::uint64_t> unrouted_{0};

@@ -40,8 +40,8 @@ class ShardClock {
   UnixNanos began_unix_ns_;
 };
 
-/// Spec 40 §12. Only active shards get new events.
-enum class ShardState : std::uint8_t { kActive, kDraining, kStopped };
+/// Only active shards get new events. What is in others goes on its way without delay.
+enum class ShardState : std::uint8_t { kActive, kInactive };
 
 struct Shard {
   Shard(ShardId shard_id, std::size_t ring_capacity, Backpressure backpressure,

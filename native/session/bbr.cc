@@ -20,8 +20,8 @@ constexpr double kProbeRttWindowGain = 0.5;
 /// Slightly below the estimate, so that queues drain rather than stand.
 constexpr double kPacingMargin = 0.99;
 constexpr double kLossThreshold = 0.02;
-/// While no queue stands, loss is taken for noise up to this share: a queue that overflows is seen
-/// in the round trip first, unless it is very short.
+/// At its usual rate a sender takes loss for noise up to this share while no queue stands: one that
+/// overflows is seen in the round trip first, unless it is very short.
 constexpr double kQuietLossThreshold = 0.1;
 constexpr double kBeta = 0.7;
 constexpr double kHeadroom = 0.15;
@@ -91,8 +91,7 @@ void Bbr::on_lost(const LossSample& sample) {
       static_cast<double>(sample.sent_in_flight) - static_cast<double>(sample.bytes);
   const double lost_before =
       static_cast<double>(sample.lost_since_sent) - static_cast<double>(sample.bytes);
-  const double threshold =
-      (queue_stands() ? kLossThreshold : kQuietLossThreshold) + ambient_.share();
+  const double threshold = kLossThreshold + ambient_.share();
   const double prefix = std::max(0.0, (threshold * sent_before - lost_before) / (1 - threshold));
   handle_inflight_too_high(sample.now, static_cast<std::uint64_t>(sent_before + prefix),
                            sample.app_limited);
@@ -188,6 +187,13 @@ void Bbr::learn_ambient_loss() {
                         (full_bandwidth_reached_ && window_ == least_window());
   const bool slow = slow_now && slow_round_;
   slow_round_ = slow_now;
+  // So many packets in a row arrive on no noisy path, queue or not.
+  clean_packets_ = lost == 0 ? clean_packets_ + delivered : 0;
+  if (clean_packets_ >= AmbientLoss::kObservedPackets) {
+    ambient_.observe_usual(clean_packets_, 0);
+    clean_packets_ = 0;
+    return;
+  }
   if (queue_in_round_) return;
   if (slow) ambient_.observe_slow(delivered, lost);
   if (phase_ == Phase::kProbeCruise || phase_ == Phase::kProbeDown)
@@ -357,8 +363,7 @@ void Bbr::adapt_upper_bounds(const AckSample& sample) {
 bool Bbr::too_much_lost(std::uint64_t lost, std::uint64_t sent) const {
   const auto datagram = static_cast<double>(datagram_);
   return ambient_.exceeded(static_cast<double>(lost) / datagram,
-                           static_cast<double>(sent) / datagram,
-                           queue_stands() ? kLossThreshold : kQuietLossThreshold);
+                           static_cast<double>(sent) / datagram, kLossThreshold);
 }
 
 bool Bbr::queue_stands() const {

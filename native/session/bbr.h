@@ -135,7 +135,8 @@ class Bbr final : public CongestionController {
   static constexpr std::size_t kRecentRtts = 8;
   std::array<Duration, kRecentRtts> recent_rtts_{};
   std::size_t recent_rtt_count_ = 0;
-  bool queue_in_round_ = false;  ///< a round trip was well above the minimum
+  std::uint64_t clean_packets_ = 0;  ///< delivered since the last loss
+  bool queue_in_round_ = false;      ///< a round trip was well above the minimum
 
   // Probing.
   bool probe_samples_ = false;

@@ -12,6 +12,7 @@ import type {
   NetOptions,
   RedisOptions,
   RetentionOptions,
+  ScalingOptions,
 } from '../../types';
 import * as validate from '../validate';
 
@@ -56,6 +57,8 @@ export interface BusConfig {
   backend: Backend;
   adapterTimeoutMs: number;
   batchRetries: number;
+  /** Between two looks at the load, where the bus scales by itself. */
+  scaleEveryMs: number | undefined;
 }
 
 const MAX_SHARDS = 65_535;
@@ -124,8 +127,11 @@ export function parseBusOptions(input: unknown): BusConfig {
   if (ringCapacity < 1024) throw refuse('ring_buffer_capacity must be >= 1024');
   const backend = parseBackend(options, mesh);
   const { maxEvents, maxBytes } = parseRetention(options.retention);
+  const scaling = parseScaling(options.scaling, shards);
+  const { maxShards } = scaling.native;
   const native: NativeBusOptions = {
     shards,
+    ...scaling.native,
     ringCapacity,
     backpressure,
     sampleRate: u32(options.sampleRate, 'sampleRate') ?? DEFAULT_SAMPLE_RATE,
@@ -133,8 +139,8 @@ export function parseBusOptions(input: unknown): BusConfig {
     dispatch: backend.type !== 'memory',
     encoding: backend.type === 'mesh' ? 'raw' : 'entry',
     maxPayloadBytes: backend.type === 'mesh' ? MAX_MESH_PAYLOAD : MAX_PAYLOAD,
-    retainEvents: Math.max(1, Math.floor(maxEvents / shards)),
-    retainBytes: Math.max(1, Math.floor(maxBytes / shards)),
+    retainEvents: Math.max(1, Math.floor(maxEvents / maxShards)),
+    retainBytes: Math.max(1, Math.floor(maxBytes / maxShards)),
     ...parseBatch(options.batch),
     producerNoncePath: parsePath(options.producerNoncePath),
   };
@@ -142,6 +148,7 @@ export function parseBusOptions(input: unknown): BusConfig {
   return {
     native,
     backend,
+    scaleEveryMs: scaling.everyMs,
     adapterTimeoutMs: parseMs(
       options.adapterTimeoutMs,
       'adapterTimeoutMs',
@@ -189,6 +196,61 @@ function parseRetention(value: unknown): Required<RetentionOptions> {
   return {
     maxEvents: validate.integer(maxEvents, 'retention.maxEvents', 1, 2 ** 40),
     maxBytes: validate.integer(maxBytes, 'retention.maxBytes', 1, 2 ** 50),
+  };
+}
+
+type NativeScalingOptions = Pick<
+  NativeBusOptions,
+  | 'minShards'
+  | 'maxShards'
+  | 'fillRatioThreshold'
+  | 'underutilizedThreshold'
+  | 'scaleCooldownMs'
+  | 'scaleDownDelayMs'
+>;
+
+/** Without the option there are as many shards as at the beginning, for ever. */
+function parseScaling(
+  value: unknown,
+  shards: number,
+): { native: NativeScalingOptions; everyMs: number | undefined } {
+  const raw = validate.optionsObject(value as Raw<ScalingOptions>, 'scaling');
+  const { minShards = value === undefined ? shards : 1, maxShards = shards, auto = true } = raw;
+  const rule = (broken: boolean, words: string): void => {
+    if (broken) throw refuse(`scaling policy: invalid configuration: ${words}`);
+  };
+  const count = (given: unknown, name: string): number =>
+    validate.integer(given, `scaling.${name}`, 0, MAX_SHARDS);
+  const least = count(minShards, 'minShards');
+  const most = count(maxShards, 'maxShards');
+  rule(least === 0, 'min_shards must be > 0');
+  rule(most < least, 'max_shards must be >= min_shards');
+  const share = (given: unknown, name: string, fallback: number): number => {
+    if (given === undefined) return fallback;
+    if (typeof given === 'number' && given >= 0 && given <= 1) return given;
+    throw validate.invalid(
+      `scaling.${name} must be a number from 0 to 1; got ${validate.describe(given)}`,
+    );
+  };
+  const time = (given: unknown, name: string, words: string, fallback: number): number => {
+    if (given === undefined) return fallback;
+    const ms = validate.milliseconds(given, `scaling.${name}`, 0, MAX_MS);
+    rule(ms === 0, `${words} must be > 0`);
+    return ms;
+  };
+  const fillRatioThreshold = share(raw.fillRatioThreshold, 'fillRatioThreshold', 0.7);
+  rule(fillRatioThreshold === 0, 'fill_ratio_threshold must be in (0, 1]');
+  const everyMs = time(raw.metricsWindowMs, 'metricsWindowMs', 'metrics_window', 100);
+  return {
+    native: {
+      minShards: Math.min(least, shards),
+      maxShards: Math.max(most, shards),
+      fillRatioThreshold,
+      underutilizedThreshold: share(raw.underutilizedThreshold, 'underutilizedThreshold', 0.1),
+      scaleCooldownMs: time(raw.cooldownMs, 'cooldownMs', 'cooldown', 1000),
+      scaleDownDelayMs: time(raw.scaleDownDelayMs, 'scaleDownDelayMs', 'scale_down_delay', 10_000),
+    },
+    everyMs: validate.boolean(auto, 'scaling.auto') && value !== undefined ? everyMs : undefined,
   };
 }
 

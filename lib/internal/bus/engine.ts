@@ -12,6 +12,10 @@ import type { BusConfig } from './config';
 import { Dispatch, type Loss } from './dispatch';
 import { type FetchedPage, fromMerged, fromStore } from './events';
 
+/** How long a shard that drops out may take to be empty. */
+const SCALE_DOWN_MS = 2000;
+const SCALE_DOWN_LOOK_MS = 2;
+const MAX_SHARDS = 65_535;
 const SHUT_DOWN = 'EventBus has been shut down';
 
 /** A checked request. */
@@ -28,7 +32,9 @@ export class Engine {
   readonly #native: NativeBus;
   readonly #adapter: Adapter | undefined;
   readonly #dispatch: Dispatch | undefined;
+  /** All there can be, active or not: what was put into one stays readable. */
   readonly #shards: number[];
+  #scaling: NodeJS.Timeout | undefined;
   readonly #slot: EngineSlot;
   readonly #watchers = new Set<() => void>();
   #stopWatching: (() => void) | undefined;
@@ -49,7 +55,8 @@ export class Engine {
     this.#slot = slot;
     this.#native = native;
     this.#adapter = adapter;
-    this.#shards = Array.from({ length: config.native.shards }, (_, shard) => shard);
+    this.#shards = Array.from({ length: config.native.maxShards }, (_, shard) => shard);
+    if (config.scaleEveryMs !== undefined) this.#scaling = scaleByLoad(this, config.scaleEveryMs);
     if (adapter) {
       const { adapterTimeoutMs: timeoutMs, batchRetries: retries } = config;
       this.#dispatch = new Dispatch(native, adapter, { timeoutMs, retries });
@@ -61,10 +68,14 @@ export class Engine {
     const native = openNative(config, slot);
     let engine: Engine;
     try {
-      const adapter = await createAdapter(config.backend, config.native.shards, (shard, events) => {
-        native.receive(shard, events);
-        slot.strong?.wake();
-      });
+      const adapter = await createAdapter(
+        config.backend,
+        config.native.maxShards,
+        (shard, events) => {
+          native.receive(shard, events);
+          slot.strong?.wake();
+        },
+      );
       if (adapter) await initialise(adapter, config.adapterTimeoutMs);
       engine = new Engine(config, native, adapter, slot);
     } catch (error) {
@@ -103,8 +114,9 @@ export class Engine {
     return this.#watchers.size > 0;
   }
 
-  get shards(): readonly number[] {
-    return this.#shards;
+  /** How many shards events go to now. */
+  get activeShards(): number {
+    return this.native.activeShards;
   }
 
   /** Whether waiting for {@link Engine.watch} is enough, or the backend is to be polled as well. */
@@ -236,6 +248,44 @@ export class Engine {
     return this.#storesEvents ? this.#native.latestCursor() : undefined;
   }
 
+  // --- scaling ---
+
+  /** Looks at the load; false when the bus has ended. */
+  scaleByLoad(): boolean {
+    if (this.closed) return false;
+    this.#native.scaleByLoad();
+    return true;
+  }
+
+  /** Returns the shards that get events from now on in addition. */
+  scaleUp(count: number): number[] {
+    const before = this.activeShards;
+    const { maxShards } = this.#config.native;
+    const more = validate.integer(count, 'count', 1, MAX_SHARDS);
+    if (before >= maxShards) throw new BusError('already at maximum shard count');
+    return idsBetween(before, this.#native.scaleTo(Math.min(before + more, maxShards)));
+  }
+
+  /** Resolves to the shards that get no more events and have none left in their buffers. */
+  async scaleDown(count: number): Promise<number[]> {
+    const before = this.activeShards;
+    const { minShards } = this.#config.native;
+    const fewer = validate.integer(count, 'count', 1, MAX_SHARDS);
+    if (before <= minShards) throw new BusError('already at minimum shard count');
+    const after = this.#native.scaleTo(Math.max(before - fewer, minShards));
+    const left = idsBetween(after, before);
+    // A store takes what waits over when it is read; there is nothing to wait for.
+    if (!this.#dispatch) return left;
+    const deadline = Date.now() + SCALE_DOWN_MS;
+    const waiting = (): boolean =>
+      !this.closed && left.some((shard) => !this.#native.isDrained(shard));
+    while (waiting() && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, SCALE_DOWN_LOOK_MS));
+    }
+    this.assertOpen();
+    return left.filter((shard) => this.#native.isDrained(shard));
+  }
+
   // --- the rest ---
 
   stats(): BusStats {
@@ -281,6 +331,7 @@ export class Engine {
   async #shutDown(): Promise<void> {
     // Now, and not after the first await: nothing is accepted from here on.
     this.#native.refuse();
+    clearInterval(this.#scaling);
     const held = this.#holds > 0;
     if (!held) this.#native.ref();
     await Promise.resolve();
@@ -320,6 +371,18 @@ export class Engine {
 /** How the addon reaches the engine that it works for. */
 interface EngineSlot {
   strong?: Engine;
+}
+
+const idsBetween = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, index) => from + index);
+
+/** Neither keeps the process alive nor the bus from being collected. */
+function scaleByLoad(engine: Engine, everyMs: number): NodeJS.Timeout {
+  const weak = new WeakRef(engine);
+  const timer = setInterval(() => {
+    if (weak.deref()?.scaleByLoad() !== true) clearInterval(timer);
+  }, everyMs);
+  return timer.unref();
 }
 
 /** Made apart from `create`, whose scope would hold the engine as long as the addon lives. */

@@ -1,5 +1,7 @@
 // Events in NATS JetStream, one stream per shard (spec 40 §10).
 
+import { isIP } from 'node:net';
+
 import type * as JetStreamModule from '@nats-io/jetstream';
 import type * as NatsModule from '@nats-io/transport-node';
 
@@ -31,6 +33,15 @@ interface Message {
   seq: number;
   data: Buffer;
   dedupId: string | undefined;
+}
+
+/**
+ * Whom the certificate has to name. The client names hosts by itself, but not addresses, and would
+ * check those against `localhost`; what it is given here reaches `tls.connect`.
+ */
+function identityOf(hostname: string): { host?: string } {
+  const address = hostname.replace(/^\[|\]$/gu, '');
+  return isIP(address) === 0 ? {} : { host: address };
 }
 
 export class JetStreamAdapter implements Adapter {
@@ -187,7 +198,9 @@ export class JetStreamAdapter implements Adapter {
     return {
       servers: `${address.hostname}:${address.port || '4222'}`,
       ...(user !== '' && (pass === '' ? { token: user } : { user, pass })),
-      ...((address.protocol === 'tls:' || tls !== undefined) && { tls: { ...tls } }),
+      ...((address.protocol === 'tls:' || tls !== undefined) && {
+        tls: { ...tls, ...identityOf(address.hostname) },
+      }),
     };
   }
 

@@ -1,0 +1,351 @@
+// Aggregation and capacity ranking over the index (spec 30 §13).
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <map>
+#include <memory>
+#include <regex>
+#include <tuple>
+
+#include "capability/index.h"
+#include "capability/tag.h"
+
+namespace netmesh::capability {
+namespace {
+
+/// Longer patterns are refused, and longer tags are not searched: a pattern comes from the
+/// application, but what it runs over comes from strangers.
+constexpr std::size_t kMaxPatternBytes = 256;
+constexpr std::size_t kMaxSearchedBytes = 256;
+/// Without backtracking: a tag cannot be made that takes a pattern exponential time.
+constexpr auto kLinearSearch = std::regex_constants::__polynomial;
+
+struct AxisKey {
+  std::string axis;
+  std::string key;
+};
+
+/// `axis.key`, the key in as many parts as it likes.
+std::optional<AxisKey> split_axis_key(std::string_view text) {
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos || dot + 1 == text.size()) return std::nullopt;
+  if (!is_axis_name(text.substr(0, dot))) return std::nullopt;
+  return AxisKey{std::string(text.substr(0, dot)), std::string(text.substr(dot + 1))};
+}
+
+/// A version of semver 2.0.0 without build metadata, in the order of precedence.
+struct Version {
+  std::uint64_t major = 0, minor = 0, patch = 0;
+  std::string pre;
+
+  static std::optional<Version> parse(std::string_view text);
+  std::strong_ordering operator<=>(const Version& other) const;
+};
+
+std::string_view take_until(std::string_view& text, char separator) {
+  const std::size_t at = std::min(text.find(separator), text.size());
+  const std::string_view part = text.substr(0, at);
+  text.remove_prefix(std::min(at + 1, text.size()));
+  return part;
+}
+
+bool is_number(std::string_view text) { return parse_decimal<std::uint64_t>(text).has_value(); }
+
+std::optional<std::uint64_t> version_number(std::string_view text) {
+  if (text.size() > 1 && text.front() == '0') return std::nullopt;
+  return parse_decimal<std::uint64_t>(text);
+}
+
+std::optional<Version> Version::parse(std::string_view text) {
+  text = text.substr(0, text.find('+'));
+  Version out;
+  if (const std::size_t dash = text.find('-'); dash != std::string_view::npos) {
+    out.pre = text.substr(dash + 1);
+    if (out.pre.empty()) return std::nullopt;
+    text = text.substr(0, dash);
+  }
+  if (std::count(text.begin(), text.end(), '.') != 2) return std::nullopt;
+  const auto major = version_number(take_until(text, '.'));
+  const auto minor = version_number(take_until(text, '.'));
+  const auto patch = version_number(text);
+  if (!major || !minor || !patch) return std::nullopt;
+  std::tie(out.major, out.minor, out.patch) = std::tuple(*major, *minor, *patch);
+  return out;
+}
+
+std::strong_ordering compare_pre(std::string_view a, std::string_view b) {
+  // A release comes after what was released before it.
+  if (a.empty() || b.empty()) return b.size() <=> a.size();
+  while (!a.empty() && !b.empty()) {
+    const std::string_view x = take_until(a, '.');
+    const std::string_view y = take_until(b, '.');
+    const auto nx = parse_decimal<std::uint64_t>(x);
+    const auto ny = parse_decimal<std::uint64_t>(y);
+    if (nx && ny && *nx != *ny) return *nx <=> *ny;
+    if (nx.has_value() != ny.has_value())
+      return is_number(x) ? std::strong_ordering::less : std::strong_ordering::greater;
+    if (!nx && x != y) return x.compare(y) <=> 0;
+  }
+  return a.size() <=> b.size();
+}
+
+std::strong_ordering Version::operator<=>(const Version& other) const {
+  const auto numbers =
+      std::tie(major, minor, patch) <=> std::tie(other.major, other.minor, other.patch);
+  return numbers != 0 ? numbers : compare_pre(pre, other.pre);
+}
+
+std::string hex(std::uint64_t value) {
+  char buffer[16];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, 16).ptr;
+  return "0x" + std::string(buffer, end);
+}
+
+std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) {
+  return a > std::numeric_limits<std::uint64_t>::max() - b
+             ? std::numeric_limits<std::uint64_t>::max()
+             : a + b;
+}
+
+/// The value of an axis-value tag with this axis and key.
+std::optional<std::string_view> value_of(std::string_view text, const AxisKey& wanted) {
+  const Tag tag = Tag::parse(text);
+  if (tag.shape != TagShape::kAxisValue || tag.axis != wanted.axis || tag.key != wanted.key)
+    return std::nullopt;
+  return tag.value;
+}
+
+}  // namespace
+
+// --- matchers ---
+
+struct CompiledMatcher::Impl {
+  TagMatcher matcher;
+  std::optional<std::regex> pattern;
+  std::optional<AxisKey> axis_key;
+  std::optional<Version> min, max;
+};
+
+CompiledMatcher::CompiledMatcher(const TagMatcher& matcher)
+    : impl_(std::make_unique<Impl>(Impl{matcher, {}, {}, {}, {}})) {
+  if (matcher.kind == TagMatcher::Kind::kRegex && matcher.value.size() <= kMaxPatternBytes) {
+    try {
+      impl_->pattern.emplace(matcher.value, std::regex::ECMAScript | kLinearSearch);
+    } catch (const std::regex_error&) {
+      // A bad pattern matches nothing.
+    }
+  }
+  if (matcher.kind == TagMatcher::Kind::kVersionRange) {
+    impl_->axis_key = split_axis_key(matcher.value);
+    if (matcher.min) impl_->min = Version::parse(*matcher.min);
+    if (matcher.max) impl_->max = Version::parse(*matcher.max);
+  }
+}
+CompiledMatcher::~CompiledMatcher() = default;
+CompiledMatcher::CompiledMatcher(CompiledMatcher&&) noexcept = default;
+
+bool CompiledMatcher::matches(std::string_view text) const {
+  const TagMatcher& matcher = impl_->matcher;
+  switch (matcher.kind) {
+    case TagMatcher::Kind::kExact:
+      return text == matcher.value;
+    case TagMatcher::Kind::kPrefix:
+      return text.starts_with(matcher.value);
+    case TagMatcher::Kind::kAxis: {
+      const Tag tag = Tag::parse(text);
+      return tag.is_axis() && tag.axis == matcher.value;
+    }
+    case TagMatcher::Kind::kAxisKey: {
+      const Tag tag = Tag::parse(text);
+      return tag.is_axis() && tag.axis == matcher.value && tag.key == matcher.key;
+    }
+    case TagMatcher::Kind::kRegex:
+      return impl_->pattern && text.size() <= kMaxSearchedBytes &&
+             std::regex_search(text.begin(), text.end(), *impl_->pattern);
+    case TagMatcher::Kind::kVersionRange: {
+      const auto value = impl_->axis_key ? value_of(text, *impl_->axis_key) : std::nullopt;
+      const auto version = value ? Version::parse(*value) : std::nullopt;
+      return version && (!impl_->min || *version >= *impl_->min) &&
+             (!impl_->max || *version <= *impl_->max);
+    }
+  }
+  return false;
+}
+
+// --- buckets ---
+
+template <typename Visit>
+void CapabilityIndex::for_each_chosen(const std::optional<TagMatcher>& matcher, TimePoint now,
+                                      Visit&& visit) const {
+  std::optional<CompiledMatcher> compiled;
+  if (matcher) compiled.emplace(*matcher);
+  // Many nodes share few words: each is judged once.
+  enum class Verdict : std::uint8_t { kUnknown, kNo, kYes };
+  std::vector<Verdict> verdicts(compiled ? tags_.id_bound() : 0, Verdict::kUnknown);
+  const auto matches_word = [&](WordId id) {
+    Verdict& verdict = verdicts[id];
+    if (verdict == Verdict::kUnknown)
+      verdict = compiled->matches(tags_.word(id)) ? Verdict::kYes : Verdict::kNo;
+    return verdict == Verdict::kYes;
+  };
+  for (const Slot slot : all_) {
+    if (hot_[slot].expires_at <= now) continue;
+    const auto& tags = entries_[slot].tags;
+    const bool chosen = !compiled || std::any_of(tags.begin(), tags.end(), matches_word);
+
+    if (chosen) visit(slot);
+  }
+}
+
+std::vector<std::string> CapabilityIndex::buckets_of(Slot slot, const GroupBy& group_by) const {
+  std::vector<std::string> out;
+  const auto each_tag = [&](auto&& visit) {
+    for (const WordId id : entries_[slot].tags) visit(std::string_view(tags_.word(id)));
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+  };
+  switch (group_by.kind) {
+    case GroupBy::Kind::kClass:
+      return {"0x0"};
+    case GroupBy::Kind::kState:
+      return {"idle"};
+    case GroupBy::Kind::kPublisher:
+      return {hex(hot_[slot].node.value)};
+    case GroupBy::Kind::kRegion: {
+      constexpr std::string_view kPrefix = "scope:region:";
+      each_tag([&](std::string_view tag) {
+        if (tag.starts_with(kPrefix) && tag.size() > kPrefix.size())
+          out.emplace_back(tag.substr(kPrefix.size()));
+      });
+      out.resize(1, "(none)");
+      return out;
+    }
+    case GroupBy::Kind::kTagStem: {
+      const std::string& stem = group_by.value;
+      each_tag([&](std::string_view tag) {
+        if (!tag.starts_with(stem)) return;
+        if (tag.size() == stem.size()) {
+          out.emplace_back("(present)");
+        } else if (tag[stem.size()] == '.') {
+          const std::string_view rest = tag.substr(stem.size() + 1);
+          const std::string_view segment = rest.substr(0, rest.find_first_of(".=:"));
+          if (!segment.empty()) out.emplace_back(segment);
+        }
+      });
+      return out;
+    }
+    case GroupBy::Kind::kTagValue: {
+      const AxisKey wanted{group_by.value, group_by.key};
+      each_tag([&](std::string_view tag) {
+        if (const auto value = value_of(tag, wanted)) out.emplace_back(*value);
+      });
+      return out;
+    }
+  }
+  return out;
+}
+
+// --- aggregation ---
+
+std::vector<AggregateRow> CapabilityIndex::aggregate(const std::optional<TagMatcher>& matcher,
+                                                     const GroupBy& group_by,
+                                                     const Aggregation& aggregation,
+                                                     TimePoint now) const {
+  using Kind = Aggregation::Kind;
+  struct Bucket {
+    std::uint64_t count = 0;
+    std::uint64_t sum = 0;
+    std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t most = 0;
+    bool any = false;
+    std::set<std::string, std::less<>> values;
+  };
+  const bool distinct = aggregation.kind == Kind::kDistinctValues;
+  const std::optional<AxisKey> wanted =
+      distinct ? AxisKey{aggregation.value, aggregation.key} : split_axis_key(aggregation.value);
+  const bool reads_tags =
+      aggregation.kind != Kind::kCount && aggregation.kind != Kind::kDistinctPublishers;
+
+  std::map<std::string, Bucket> buckets;
+  for_each_chosen(matcher, now, [&](Slot slot) {
+    for (const std::string& name : buckets_of(slot, group_by)) {
+      Bucket& bucket = buckets[name];
+      ++bucket.count;
+      if (!reads_tags || !wanted) continue;
+      for (const WordId id : entries_[slot].tags) {
+        const auto value = value_of(tags_.word(id), *wanted);
+        if (!value) continue;
+        if (distinct) bucket.values.emplace(*value);
+        const auto number = parse_decimal<std::uint64_t>(*value);
+        if (!number) continue;
+        bucket.any = true;
+        bucket.sum = saturating_add(bucket.sum, *number);
+        bucket.least = std::min(bucket.least, *number);
+        bucket.most = std::max(bucket.most, *number);
+      }
+    }
+  });
+
+  const auto result = [&](const Bucket& bucket) -> std::uint64_t {
+    switch (aggregation.kind) {
+      case Kind::kCount:
+      case Kind::kDistinctPublishers:  // an entry is a node
+        return bucket.count;
+      case Kind::kDistinctValues:
+        return bucket.values.size();
+      case Kind::kSumNumericTag:
+        return bucket.sum;
+      case Kind::kMinNumericTag:
+        return bucket.any ? bucket.least : 0;
+      case Kind::kMaxNumericTag:
+        return bucket.most;
+    }
+    return 0;
+  };
+  std::vector<AggregateRow> rows;
+  rows.reserve(buckets.size());
+  for (const auto& [name, bucket] : buckets) rows.push_back({name, result(bucket)});
+  return rows;
+}
+
+std::vector<CapacityRow> CapabilityIndex::capacity_ranking(const CapacityQuery& query,
+                                                           const RttLookup& rtt,
+                                                           TimePoint now) const {
+  const std::optional<AxisKey> summed =
+      query.sum_axis_key ? split_axis_key(*query.sum_axis_key) : std::nullopt;
+  const auto near_enough = [&](NodeId node) {
+    if (!query.max_rtt_ms) return true;
+    const auto ms = rtt ? rtt(node) : std::nullopt;
+    return ms && *ms <= static_cast<double>(*query.max_rtt_ms);
+  };
+
+  std::map<std::string, CapacityRow> buckets;
+  for_each_chosen(query.matcher, now, [&](Slot slot) {
+    if (!near_enough(hot_[slot].node)) return;
+    std::uint64_t capacity = 0;
+    for (const WordId id : entries_[slot].tags) {
+      const auto value = summed ? value_of(tags_.word(id), *summed) : std::nullopt;
+      const auto number = value ? parse_decimal<std::uint64_t>(*value) : std::nullopt;
+      capacity = saturating_add(capacity, number.value_or(0));
+    }
+    for (const std::string& name : buckets_of(slot, query.group_by)) {
+      CapacityRow& row = buckets[name];
+      row.bucket = name;
+      // Nodes do not announce a state yet: every one is idle.
+      ++row.idle;
+      ++row.available;
+      if (summed) row.summed_capacity = saturating_add(row.summed_capacity.value_or(0), capacity);
+    }
+  });
+
+  std::vector<CapacityRow> rows;
+  for (auto& [name, row] : buckets) rows.push_back(std::move(row));
+  std::stable_sort(rows.begin(), rows.end(), [](const CapacityRow& a, const CapacityRow& b) {
+    return a.available > b.available;
+  });
+  if (query.limit != 0 && rows.size() > query.limit) rows.resize(query.limit);
+  return rows;
+}
+
+}  // namespace netmesh::capability

@@ -1,0 +1,71 @@
+#pragma once
+// Words, and which nodes have them.
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace netmesh::capability {
+
+/// A node's place in the index; reused after the node is gone.
+using Slot = std::uint32_t;
+/// Stands for a word; reused after the last node that had the word is gone.
+using WordId = std::uint32_t;
+
+/// An inverted index: each word once, with the slots of the nodes that have it in the order of
+/// their node ids. `Before(a, b)` says whether slot a's node id is the lower one.
+class Postings {
+ public:
+  template <typename Before>
+  WordId add(std::string_view word, Slot slot, Before&& before) {
+    const WordId id = intern(word);
+    auto& slots = words_[id].slots;
+    slots.insert(std::lower_bound(slots.begin(), slots.end(), slot, before), slot);
+    return id;
+  }
+  /// The slot's node id must still be what it was when it was added.
+  template <typename Before>
+  void remove(WordId id, Slot slot, Before&& before) {
+    auto& slots = words_[id].slots;
+    slots.erase(std::lower_bound(slots.begin(), slots.end(), slot, before));
+    if (slots.empty()) release(id);
+  }
+
+  /// Null when no node has the word.
+  const WordId* find(std::string_view word) const {
+    const auto found = ids_.find(word);
+    return found == ids_.end() ? nullptr : &found->second;
+  }
+  const std::vector<Slot>& slots(WordId id) const { return words_[id].slots; }
+  const std::string& word(WordId id) const { return *words_[id].text; }
+  std::size_t size() const { return ids_.size(); }
+  /// Above every id in use.
+  std::size_t id_bound() const { return words_.size(); }
+  /// Heap bytes, about.
+  std::size_t memory_bytes() const;
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view word) const noexcept {
+      return std::hash<std::string_view>{}(word);
+    }
+  };
+  struct Word {
+    const std::string* text = nullptr;  ///< the key in ids_
+    std::vector<Slot> slots;
+  };
+
+  WordId intern(std::string_view word);
+  void release(WordId id);
+
+  std::unordered_map<std::string, WordId, Hash, std::equal_to<>> ids_;
+  std::vector<Word> words_;
+  std::vector<WordId> free_;
+};
+
+}  // namespace netmesh::capability

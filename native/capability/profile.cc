@@ -1,0 +1,96 @@
+#include "capability/profile.h"
+
+#include <algorithm>
+
+#include "capability/tag.h"
+
+namespace netmesh::capability {
+namespace {
+
+constexpr std::string_view kTenant = "scope:tenant:";
+constexpr std::string_view kRegion = "scope:region:";
+
+std::uint8_t bit(Modality modality) {
+  return static_cast<std::uint8_t>(1u << static_cast<unsigned>(modality));
+}
+
+std::uint16_t clamp_count(std::size_t count) {
+  return static_cast<std::uint16_t>(std::min<std::size_t>(count, 0xFFFF));
+}
+
+void make_unique(std::vector<std::string>& words) {
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+}
+
+/// Ids as `hasModel` and `hasTool` see them: whatever stands for the index.
+void collect_ids(Profile& out, const Tag& tag) {
+  if (tag.shape != TagShape::kAxisValue || tag.axis != "software") return;
+  if (tag.key.starts_with("model.") && tag.key.ends_with(".id") && tag.key.size() > 9)
+    out.models.emplace_back(tag.value);
+  if (tag.key.starts_with("tool.") && tag.key.ends_with(".tool_id") && tag.key.size() > 13)
+    out.tools.emplace_back(tag.value);
+}
+
+}  // namespace
+
+NumericConditions NumericConditions::of(const Filter& filter) {
+  NumericConditions out;
+  out.memory_gb = filter.least_memory_gb();
+  out.vram_gb = filter.least_vram_gb();
+  out.context_length = filter.min_context_length;
+  out.gpu = filter.wants_gpu();
+  out.vendor = filter.gpu_vendor;
+  for (const Modality modality : filter.require_modalities)
+    out.modalities = static_cast<std::uint8_t>(out.modalities | bit(modality));
+  return out;
+}
+
+float Numbers::score(const Requirement& r) const {
+  const auto weight = [](float w) { return std::clamp(w, 0.0F, 1.0F); };
+  const auto share = [](float value, float full) { return std::min(value / full, 1.0F); };
+  float score = 1.0F;
+  score += weight(r.prefer_more_memory) * share(static_cast<float>(memory_gb), 256.0F);
+  score += weight(r.prefer_more_vram) * share(static_cast<float>(vram_gb), 80.0F);
+  score += weight(r.prefer_faster_inference) * share(static_cast<float>(tokens_per_sec), 1000.0F);
+  if (models > 0) {
+    score += weight(r.prefer_loaded_models) *
+             (static_cast<float>(loaded_models) / static_cast<float>(models));
+  }
+  return score;
+}
+
+Profile Profile::of(const CapabilitySet& set) {
+  const Inventory inventory = read_inventory(set);
+  Profile out;
+  Numbers& n = out.numbers;
+  n.memory_gb = inventory.hardware.memory_gb;
+  if (inventory.hardware.gpu) {
+    n.vram_gb = inventory.hardware.gpu->vram_gb;
+    n.vendor = inventory.hardware.gpu->vendor;
+  }
+  n.gpu = set.tags.contains("hardware.gpu");
+  n.models = clamp_count(inventory.models.size());
+  std::size_t loaded = 0;
+  for (const Model& model : inventory.models) {
+    n.context_length = std::max(n.context_length, model.context_length);
+    n.tokens_per_sec = std::max(n.tokens_per_sec, model.tokens_per_sec);
+    loaded += model.loaded ? 1 : 0;
+    for (const Modality modality : model.modalities)
+      n.modalities = static_cast<std::uint8_t>(n.modalities | bit(modality));
+  }
+  n.loaded_models = clamp_count(loaded);
+  for (const std::string& text : set.tags) {
+    const Tag tag = Tag::parse(text);
+    collect_ids(out, tag);
+    if (tag.shape != TagShape::kReserved) continue;
+    n.subnet_local = n.subnet_local || text == "scope:subnet-local";
+    n.scoped = n.scoped || (text.starts_with(kTenant) && text.size() > kTenant.size()) ||
+               (text.starts_with(kRegion) && text.size() > kRegion.size());
+  }
+  make_unique(out.models);
+  make_unique(out.tools);
+  return out;
+}
+
+}  // namespace netmesh::capability
