@@ -120,7 +120,7 @@ export async function ensurePeersInstalled(bench) {
     // No install scripts: the peers with native code carry their binaries in their packages.
     await execute('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: bench });
     // SQLite's is compiled, and only that peer is missing where it cannot be.
-    await execute('npm', ['rebuild', '--build-from-source', 'better-sqlite3'], {
+    await execute('npm', ['rebuild', 'better-sqlite3', '--build-from-source'], {
       cwd: bench,
     }).catch((error) => process.stderr.write(`better-sqlite3 was not built: ${error.message}\n`));
     await writeFile(stamp, wanted);

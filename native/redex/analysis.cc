@@ -1,6 +1,7 @@
 #include "redex/analysis.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "redex/record.h"
 
@@ -8,6 +9,9 @@ namespace netmesh::redex {
 namespace {
 
 constexpr std::size_t kProgressRecords = 1 << 16;
+
+/// No event has it: there would be no next one.
+constexpr std::uint64_t kNoSeq = std::numeric_limits<std::uint64_t>::max();
 
 std::uint64_t seq_of(ByteSpan idx, std::size_t record) {
   return load_le<std::uint64_t>(idx.data() + record * kRecordBytes);
@@ -80,11 +84,11 @@ Analysis analyze(ByteSpan idx, ByteSpan dat, ByteSpan ts, const AnalysisProgress
     const bool misnumbered = next_out_of_line != out_of_line.end() && *next_out_of_line == i;
     if (misnumbered) ++next_out_of_line;
     const std::byte* at = idx.data() + i * kRecordBytes;
-    if (misnumbered || !is_sound(at, dat)) {
+    const IndexRecord record = load_record(at);
+    if (misnumbered || record.seq == kNoSeq || !is_sound(at, dat)) {
       out.damaged.push_back(i);
       continue;
     }
-    const IndexRecord record = load_record(at);
     out.keep = i + 1;
     out.next_seq = record.seq + 1;
     if (!record.is_inline()) out.dat_end = std::max(out.dat_end, record.end());

@@ -68,6 +68,8 @@ Expected<std::uint64_t> Log::append(const Append& request) {
                                 std::to_string(first)));
     }
     if (count == 0) return first;
+    if (count > std::numeric_limits<std::uint64_t>::max() - first)
+      return fail(channel_error("sequence numbers are used up"));
     if (heap_bytes > kMaxLiveBytes - live_bytes_)
       return fail(payload_too_large(heap_bytes, kMaxLiveBytes - live_bytes_));
     events.first_seq = first;

@@ -77,6 +77,19 @@ TEST(Log, RefusesAConditionalAppendThatComesTooLate) {
   EXPECT_EQ(file->length(), 4u);
 }
 
+TEST(Log, RefusesEventsBeyondTheLastSequenceNumber) {
+  const auto file = open_memory();
+  constexpr std::uint64_t kLast = ~std::uint64_t{0} - 1;
+  ASSERT_TRUE(file->skip_to(kLast));
+  const ByteSpan two[] = {as_byte_span("a"), as_byte_span("b")};
+  EXPECT_FALSE(file->append_batch(two));
+  EXPECT_EQ(file->append(as_byte_span("a")).value_or(0), kLast);
+  const auto refused = file->append(as_byte_span("b"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "channel error: sequence numbers are used up");
+  EXPECT_EQ(file->length(), 1u);
+}
+
 TEST(Log, ReadsInPiecesThatRespectTheLimits) {
   const auto file = open_memory();
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(file->append(as_byte_span("0123456789")));
