@@ -28,7 +28,8 @@ void Node::Impl::consider_path(Now now, Link& link, const Endpoint& from, std::s
     link.probe = probe;
   }
   link.probe->received += bytes;
-  if (link.probe->sent == 0) send_challenge(now, link);
+  // The rest are repeated by the timer, however many packets come meanwhile.
+  if (link.probe->attempts == 0) send_challenge(now, link);
 }
 
 void Node::Impl::send_challenge(Now now, Link& link) {
