@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "binding/identity.h"
+
 namespace netmesh::binding {
 namespace {
 
@@ -221,6 +223,15 @@ runtime::NodeOptions to_node_options(const Napi::Value& value) {
   take_option(source, "maxMessageBytes", options.max_message_bytes, to_u32);
   take_option(source, "maxQueuedBytes", options.max_queued_bytes, to_size);
   take_option(source, "maxPeers", options.max_peers, to_u32);
+  take_option(source, "requireSignedCapabilities", options.require_signed_capabilities, to_bool);
+  take_option(source, "capabilityGcIntervalMs", options.capability_gc_interval_ms, to_number);
+  take_option(source, "announceIntervalMs", options.announce_interval_ms, to_number);
+  take_option(source, "subnet", options.subnet, [](const Napi::Value& levels, const char* name) {
+    return identity::SubnetId(to_u32(levels, name));
+  });
+  take_option(
+      source, "subnetPolicy", options.subnet_policy,
+      [](const Napi::Value& rules, const char*) { return std::optional(to_subnet_policy(rules)); });
   take_option(source, "socketBufferBytes", options.socket_buffer_bytes, to_u32);
   take_option(source, "offload", options.offload, to_bool);
   return options;
@@ -415,6 +426,9 @@ Napi::Object from_control_event(Napi::Env env, const runtime::ControlEvent& even
     case Kind::kShutdownDone:
       begin("shutdownDone");
       out.Set("unacknowledged", from_unacknowledged(env, event.unacknowledged));
+      break;
+    case Kind::kWatchesReady:
+      begin("watchesReady");
       break;
     case Kind::kPeerMoved:
       begin("peerMoved");

@@ -157,19 +157,22 @@ identity::SubnetRule to_subnet_rule(const Napi::Value& value) {
 
 /// `(rules, tags)`: the subnet that a policy derives, as its u32.
 Napi::Value subnet_of_tags(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!info[0].IsArray()) throw type_error(env, "rules must be an array");
-  const auto given = info[0].As<Napi::Array>();
-  std::vector<identity::SubnetRule> rules;
-  for (std::uint32_t i = 0; i < given.Length(); ++i) rules.push_back(to_subnet_rule(given.Get(i)));
-  const auto policy = value_or_throw(env, identity::SubnetPolicy::make(std::move(rules)));
+  const identity::SubnetPolicy policy = to_subnet_policy(info[0]);
   const std::vector<std::string> tags = to_words(info[1], "tags");
   std::vector<std::string_view> sorted(tags.begin(), tags.end());
   std::sort(sorted.begin(), sorted.end());
-  return Napi::Number::New(env, policy.assign(sorted).value());
+  return Napi::Number::New(info.Env(), policy.assign(sorted).value());
 }
 
 }  // namespace
+
+identity::SubnetPolicy to_subnet_policy(const Napi::Value& value) {
+  if (!value.IsArray()) throw type_error(value.Env(), "rules must be an array");
+  const auto given = value.As<Napi::Array>();
+  std::vector<identity::SubnetRule> rules;
+  for (std::uint32_t i = 0; i < given.Length(); ++i) rules.push_back(to_subnet_rule(given.Get(i)));
+  return value_or_throw(value.Env(), identity::SubnetPolicy::make(std::move(rules)));
+}
 
 Napi::Function IdentityWrap::define(Napi::Env env) {
   return DefineClass(env, "NativeIdentity",

@@ -32,6 +32,9 @@ class IdentityWrap : public Napi::ObjectWrap<IdentityWrap> {
   std::optional<identity::Identity> identity_;
 };
 
+/// An array of rules `{ tagPrefix, level, values }`; throws for what does not fit.
+identity::SubnetPolicy to_subnet_policy(const Napi::Value& value);
+
 /// Adds everything of this area to what the addon exports.
 void define_identity(Napi::Env env, Napi::Object exports);
 

@@ -45,6 +45,19 @@ class NodeWrap : public Napi::ObjectWrap<NodeWrap> {
   Napi::Value counters(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
   void consume(const Napi::CallbackInfo& info);
+  // node_capabilities.cc
+  void announce(const Napi::CallbackInfo& info);
+  Napi::Value find_nodes(const Napi::CallbackInfo& info);
+  Napi::Value find_best_node(const Napi::CallbackInfo& info);
+  Napi::Value capability_aggregate(const Napi::CallbackInfo& info);
+  Napi::Value capability_capacity_ranking(const Napi::CallbackInfo& info);
+  Napi::Value capabilities_of(const Napi::CallbackInfo& info);
+  Napi::Value subnet_of(const Napi::CallbackInfo& info);
+  Napi::Value watch_capabilities(const Napi::CallbackInfo& info);
+  void unwatch_capabilities(const Napi::CallbackInfo& info);
+  Napi::Value poll_watch(const Napi::CallbackInfo& info);
+  Napi::Value take_announcement(const Napi::CallbackInfo& info);
+  void inject_synthetic_peer(const Napi::CallbackInfo& info);
   void shutdown(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   void ref(const Napi::CallbackInfo& info);

@@ -5,27 +5,46 @@
  */
 
 import './internal/async_dispose';
+import { capabilityFilterToNapi, scopeFilterToNapi } from './capabilities';
+import type {
+  AggregateRow,
+  Aggregation,
+  CapabilityFilter,
+  CapabilityRequirement,
+  CapabilitySet,
+  CapacityQuery,
+  CapacityRow,
+  GroupBy,
+  ScopeFilter,
+  TagMatcher,
+} from './capabilities';
 import { InvalidArgumentError } from './core/errors';
 import { NetMesh, connect, nodeOf, streamOf } from './core/net_mesh';
 import { Reader } from './internal/async_queue';
 import { classify, classifyWithPrefix } from './internal/native_errors';
 import type { Node } from './internal/node';
+import * as capabilities from './internal/node_capabilities';
 import * as validate from './internal/validate';
 import type * as StreamModuleExports from './stream';
 import type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
 import type {
+  AnnounceOptions,
+  AnnouncedCapabilities,
+  CapabilityEvent,
   ConnectOptions,
   MeshNodeConfig,
   MeshNodeEvents,
   MeshStream,
   NodeStats,
   PeerInfo,
+  RttEntry,
   ShutdownOptions,
   ShutdownReport,
   StoredEvent,
   StreamConfig,
   StreamStats,
   StreamStatsEntry,
+  SubnetId,
   WaitOptions,
 } from './types';
 
@@ -37,6 +56,9 @@ export {
 } from './core/errors';
 export type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
 export type {
+  AnnounceOptions,
+  AnnouncedCapabilities,
+  CapabilityEvent,
   CongestionInfo,
   ConnectOptions,
   MeshNodeConfig,
@@ -49,6 +71,7 @@ export type {
   PeerSecurity,
   PeerUpEvent,
   Reliability,
+  RttEntry,
   ShutdownOptions,
   ShutdownReport,
   StoredEvent,
@@ -228,6 +251,101 @@ export class MeshNode {
   /** Undoes {@link MeshNode.blockPeer}. */
   unblockPeer(peerAddr: string): void {
     this.#setBlocked(peerAddr, false);
+  }
+
+  // --- capabilities ---
+
+  /**
+   * Makes `caps` what this node can do: signs it, tells the peers, and through them the mesh. Repeats
+   * itself before it expires. Announcements within `announceIntervalMs` are sent as one at its end.
+   *
+   * @throws `CapabilityError` for a malformed set, or one too large for a connected peer, with nothing
+   * changed.
+   */
+  announceCapabilities(caps: CapabilitySet, options?: AnnounceOptions): Promise<void> {
+    return this.native.announceCapabilities(caps, options);
+  }
+
+  /** The nodes, this one included, that announced what the filter asks; in ascending order. */
+  findNodes(filter: CapabilityFilter): bigint[] {
+    return capabilities.findNodes(this.#node, filter);
+  }
+
+  /** {@link MeshNode.findNodes} among the nodes of a scope. */
+  findNodesScoped(filter: CapabilityFilter, scope: ScopeFilter): bigint[] {
+    return capabilities.findNodes(this.#node, filter, scope);
+  }
+
+  /** The matching node with the best score, the lowest id among equals; null when none matches. */
+  findBestNode(requirement: CapabilityRequirement): bigint | null {
+    return capabilities.findBestNode(this.#node, requirement);
+  }
+
+  /** {@link MeshNode.findBestNode} among the nodes of a scope. */
+  findBestNodeScoped(requirement: CapabilityRequirement, scope: ScopeFilter): bigint | null {
+    return capabilities.findBestNode(this.#node, requirement, scope);
+  }
+
+  /** Groups the known nodes that `matcher` chooses, all without one, and computes a number of each group. */
+  capabilityAggregate(
+    matcher: TagMatcher | undefined | null,
+    groupBy: GroupBy,
+    aggregation: Aggregation,
+  ): AggregateRow[] {
+    return capabilities.aggregate(this.#node, matcher, groupBy, aggregation);
+  }
+
+  /**
+   * Ranks groups of nodes by how many are available. With `maxRttMs` only nodes that `rtt` gives a
+   * shorter time for count: a list, or a function that is asked for every known node.
+   */
+  capabilityCapacityRanking(
+    query: CapacityQuery,
+    rtt?: readonly RttEntry[] | ((nodeId: bigint) => number | undefined),
+  ): CapacityRow[] {
+    return capabilities.capacityRanking(this.#node, query, rtt);
+  }
+  /** What a node has announced, this one included; null when nothing is known of it. */
+  capabilitiesOf(nodeId: bigint): AnnouncedCapabilities | null {
+    return capabilities.capabilitiesOf(this.#node, nodeId);
+  }
+
+  /** The subnet that `subnetPolicy` derived for a peer from its tags; null while it is unknown. */
+  subnetOf(nodeId: bigint): SubnetId | null {
+    return capabilities.subnetOf(this.#node, nodeId);
+  }
+
+  /**
+   * Reports which nodes match from now on: first those that do as `join`, then each change as it
+   * happens. Of several changes of a node that nobody has read, one is left. Ends with the signal, with
+   * `return()`, or with the node.
+   *
+   * @example
+   * ```typescript
+   * for await (const { kind, nodeId } of node.watchCapabilities({ requireGpu: true })) {
+   *   console.log(kind, nodeId);
+   * }
+   * ```
+   */
+  watchCapabilities(
+    filter: CapabilityFilter,
+    options?: WaitOptions & { scope?: ScopeFilter },
+  ): MessageIterator<CapabilityEvent> {
+    const node = this.#node;
+    node.assertOpen();
+    const asked = capabilityFilterToNapi(filter);
+    const { signal, scope } = validate.optionsObject(options, 'options');
+    validate.abortSignal(signal);
+    const within = scope === undefined ? undefined : scopeFilterToNapi(scope);
+    let watch: ReturnType<Node['watches']['open']>;
+    try {
+      watch = node.watches.open(asked, within);
+    } catch (error) {
+      throw classify(error);
+    }
+    return new Reader(watch.supply, signal, () => {
+      node.watches.close(watch.id);
+    });
   }
 
   // --- sending ---
@@ -463,6 +581,16 @@ export class MeshNode {
     return this.native[Symbol.asyncDispose]();
   }
 
+  /** @internal */
+  _testInjectSyntheticPeer(nodeId: bigint): void {
+    this.native.testInjectSyntheticPeer(nodeId);
+  }
+
+  /** @internal */
+  _testInjectAnnouncement(from: bigint, document: Uint8Array): string {
+    return this.native.testInjectAnnouncement(from, document);
+  }
+
   #read<T>(
     options: WaitOptions | undefined,
     supply: ConstructorParameters<typeof Reader<T>>[0],
@@ -483,7 +611,7 @@ export class MeshNode {
   }
 }
 
-const EVENTS: ReadonlyArray<keyof MeshNodeEvents> = ['peer:up', 'peer:down'];
+const EVENTS: ReadonlyArray<keyof MeshNodeEvents> = ['peer:up', 'peer:down', 'peer:moved'];
 
 function checkEvent<K extends keyof MeshNodeEvents>(event: K): K {
   return validate.oneOf(event, 'event', EVENTS) as K;

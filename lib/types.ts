@@ -104,7 +104,12 @@ export interface MeshNodeConfig {
   numShards?: number;
   /** Sweep interval of the capability index. Default: 60000. */
   capabilityGcIntervalMs?: number;
-  /** Drop capability announcements that carry no signature. */
+  /**
+   * Shortest time between two broadcasts of this node's capabilities; what is announced in between is
+   * sent when it is over. Default: 10000.
+   */
+  announceIntervalMs?: number;
+  /** Drop capability announcements that carry no signature; wrong ones are dropped always. Default: true. */
   requireSignedCapabilities?: boolean;
   /** Pins this node to a subnet. */
   subnet?: SubnetId;
@@ -604,6 +609,34 @@ export interface PeerMovedEvent {
 }
 
 /** Events of a node and what their listeners get. */
+/** One change that `MeshNode.watchCapabilities` reports. */
+export interface CapabilityEvent {
+  /** The node matches now, matches and changed, or does not match any more. */
+  kind: 'join' | 'change' | 'leave';
+  nodeId: bigint;
+}
+
+/** Options of `MeshNode.announceCapabilities`. */
+export interface AnnounceOptions {
+  /** How long others keep it unless it is announced again, which happens by itself. Default: 300. */
+  ttlSeconds?: number;
+  /** Sign it; others drop it otherwise, unless told not to. Default: true. */
+  sign?: boolean;
+}
+
+/** What a node has announced. */
+export interface AnnouncedCapabilities {
+  /** In byte order. */
+  tags: string[];
+  metadata: Record<string, string>;
+}
+
+/** How far away a node is, for `MeshNode.capabilityCapacityRanking`. */
+export interface RttEntry {
+  nodeId: bigint;
+  rttMs: number;
+}
+
 export interface MeshNodeEvents {
   'peer:up': [event: PeerUpEvent];
   'peer:down': [event: PeerDownEvent];

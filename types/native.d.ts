@@ -31,6 +31,17 @@ export interface NativeNodeOptions {
   maxMessageBytes?: number;
   maxQueuedBytes?: number;
   maxPeers?: number;
+  requireSignedCapabilities?: boolean;
+  capabilityGcIntervalMs?: number;
+  /** Announcements in closer succession are put together. */
+  announceIntervalMs?: number;
+  /** Four levels, the outermost in the most significant byte. */
+  subnet?: number;
+  subnetPolicy?: ReadonlyArray<{
+    tagPrefix: string;
+    level: number;
+    values: Record<string, number>;
+  }>;
   socketBufferBytes?: number;
   offload?: boolean;
 }
@@ -111,6 +122,7 @@ export type NativeControlEvent =
   | { kind: 'streamFinished'; at: number; ref: number; finished: boolean }
   | { kind: 'credit'; at: number; peer: bigint; streamId: bigint; epoch: bigint }
   | { kind: 'peerMoved'; at: number; peer: bigint; addr: string }
+  | { kind: 'watchesReady'; at: number }
   | { kind: 'shutdownDone'; at: number; unacknowledged: NativeUnacknowledged[] };
 
 /**
@@ -199,6 +211,38 @@ export declare class NativeNode {
   drain(): NativeDrain;
   /** Triples (stream ref, events, bytes), `count` of them. */
   consume(entries: Float64Array, count: number): void;
+  /** Of a set as `capabilitySetToNapi` makes it. */
+  announce(set: object, ttlSeconds: number | undefined, sign: boolean): void;
+  /** Ascending; of a filter as `capabilityFilterToNapi` makes it. */
+  findNodes(filter: object, scope?: object): BigUint64Array;
+  findBestNode(requirement: object, scope?: object): bigint | null;
+  capabilityAggregate(
+    matcher: object | undefined,
+    groupBy: object,
+    aggregation: object,
+  ): Array<{ bucket: string; value: bigint }>;
+  capabilityCapacityRanking(
+    query: object,
+    rtt?: ReadonlyArray<{ nodeId: bigint; rttMs: number }>,
+  ): Array<{
+    bucket: string;
+    idle: bigint;
+    busy: bigint;
+    reserved: bigint;
+    available: bigint;
+    summedCapacity?: bigint;
+  }>;
+  capabilitiesOf(node: bigint): NativeTagSet | null;
+  /** What the policy derived for a peer. */
+  subnetOf(node: bigint): number | null;
+  /** 'watchesReady' comes when {@link NativeNode.pollWatch} has events. */
+  watchCapabilities(filter: object, scope?: object): number;
+  unwatchCapabilities(watch: number): void;
+  pollWatch(watch: number): Array<{ kind: 'join' | 'change' | 'leave'; nodeId: bigint }>;
+  /** As if the peer `from` had sent it; says what became of it. */
+  takeAnnouncement(from: bigint, document: Uint8Array): string;
+  /** An index entry without capabilities, past all checks. */
+  injectSyntheticPeer(node: bigint): void;
   /** 'shutdownDone' follows within `drainMs` and a little. */
   shutdown(drainMs: number): void;
   /** Stops the thread and frees everything, now. Every later call throws. Idempotent. */

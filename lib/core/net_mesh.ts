@@ -7,12 +7,27 @@ import { classify, classifyWithPrefix } from '../internal/native_errors';
 import * as filters from '../internal/placement_filters';
 import type { PlacementFilterFn } from '../internal/capability/placement';
 import { Node } from '../internal/node';
+import * as capabilities from '../internal/node_capabilities';
 import { SEND_BACKPRESSURE, type SendLane, sendError, sendFailure } from '../internal/retry';
 import * as validate from '../internal/validate';
 import type {
+  AggregateRow,
+  Aggregation,
+  CapabilityFilter,
+  CapabilityRequirement,
+  CapabilitySet,
+  CapacityQuery,
+  CapacityRow,
+  GroupBy,
+  ScopeFilter,
+  TagMatcher,
+} from '../capabilities';
+import type {
+  AnnounceOptions,
   ConnectOptions,
   MeshOptions,
   MeshStream,
+  RttEntry,
   ShutdownOptions,
   ShutdownReport,
   StoredEvent,
@@ -154,6 +169,76 @@ export class NetMesh {
   /** Number of nodes known from the mesh. */
   discoveredNodes(): number {
     return this.#node.native.peers().length;
+  }
+
+  // --- capabilities ---
+
+  /**
+   * Makes `caps` what this node can do: signs it, tells the peers, and through them the mesh. Repeats
+   * itself before it expires. Announcements within `announceIntervalMs` are sent as one at its end.
+   *
+   * @throws `CapabilityError` for a malformed set, or one too large for a connected peer, with nothing
+   * changed.
+   */
+  announceCapabilities(caps: CapabilitySet, options?: AnnounceOptions): Promise<void> {
+    return promised(() => {
+      capabilities.announce(this.#node, caps, options);
+      return RESOLVED;
+    });
+  }
+
+  /** The nodes, this one included, that announced what the filter asks; in ascending order. */
+  findNodes(filter: CapabilityFilter): bigint[] {
+    return capabilities.findNodes(this.#node, filter);
+  }
+
+  /** {@link NetMesh.findNodes} among the nodes of a scope. */
+  findNodesScoped(filter: CapabilityFilter, scope: ScopeFilter): bigint[] {
+    return capabilities.findNodes(this.#node, filter, scope);
+  }
+
+  /** The matching node with the best score, the lowest id among equals; null when none matches. */
+  findBestNode(requirement: CapabilityRequirement): bigint | null {
+    return capabilities.findBestNode(this.#node, requirement);
+  }
+
+  /** {@link NetMesh.findBestNode} among the nodes of a scope. */
+  findBestNodeScoped(requirement: CapabilityRequirement, scope: ScopeFilter): bigint | null {
+    return capabilities.findBestNode(this.#node, requirement, scope);
+  }
+
+  /** Groups the known nodes that `matcher` chooses, all without one, and computes a number of each group. */
+  capabilityAggregate(
+    matcher: TagMatcher | undefined | null,
+    groupBy: GroupBy,
+    aggregation: Aggregation,
+  ): AggregateRow[] {
+    return capabilities.aggregate(this.#node, matcher, groupBy, aggregation);
+  }
+
+  /**
+   * Ranks groups of nodes by how many are available. With `maxRttMs` only nodes that `rtt` gives a
+   * shorter time for count: a list, or a function that is asked for every known node.
+   */
+  capabilityCapacityRanking(
+    query: CapacityQuery,
+    rtt?: readonly RttEntry[] | ((nodeId: bigint) => number | undefined),
+  ): CapacityRow[] {
+    return capabilities.capacityRanking(this.#node, query, rtt);
+  }
+  /** An announcement as the peer `from` would have sent it: for tests and measurements. */
+  testInjectAnnouncement(from: bigint, document: Uint8Array): string {
+    const { native } = this.#node;
+    return native.takeAnnouncement(
+      validate.u64(from, 'from'),
+      validate.bytes(document, 'document'),
+    );
+  }
+
+  /** Puts a node without capabilities into the index for five minutes: for tests. */
+  testInjectSyntheticPeer(nodeId: bigint): void {
+    const { native } = this.#node;
+    native.injectSyntheticPeer(validate.u64(nodeId, 'nodeId'));
   }
 
   /** Performs the handshake with a peer at a known address. */

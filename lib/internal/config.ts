@@ -1,5 +1,5 @@
 import type { NativeNodeOptions } from '../../types/native';
-import type { MeshOptions } from '../types';
+import type { MeshOptions, SubnetId, SubnetPolicy } from '../types';
 import * as validate from './validate';
 
 /** A checked configuration: what the addon takes, and what stays on this side. */
@@ -7,17 +7,7 @@ export interface NodeConfig {
   readonly native: NativeNodeOptions;
   readonly numShards: number;
   /** Options whose features read them later. */
-  readonly features: Readonly<
-    Pick<
-      MeshOptions,
-      | 'capabilityGcIntervalMs'
-      | 'requireSignedCapabilities'
-      | 'subnet'
-      | 'subnetPolicy'
-      | 'reflexOverride'
-      | 'tryPortMapping'
-    >
-  >;
+  readonly features: Readonly<Pick<MeshOptions, 'reflexOverride' | 'tryPortMapping'>>;
 }
 
 /** An option for other parts of the SDK: an X25519 secret to use as the node's Noise static key. */
@@ -39,6 +29,8 @@ const MAX_PACKETS_PER_KEY = 2 ** 22;
 const MAX_BYTES_32 = 0x7fff_ffff;
 const MAX_MESSAGE_BYTES = 0x4000_0000;
 const MAX_RETRIES = 1000;
+/** What a sweep interval of 0 stands for. */
+const GC_INTERVAL_OF_ZERO_MS = 1000;
 
 /** Checks every option before anything happens; nothing but own copies of the bytes is kept. */
 export function parseConfig(input: unknown): NodeConfig {
@@ -109,23 +101,35 @@ function nativeOptions(config: RawConfig): NativeNodeOptions {
     sessionReceiveWindow: int('sessionReceiveWindowBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),
     maxQueuedBytes: int('maxQueuedBytes', MIN_WINDOW_BYTES, MAX_WINDOW_BYTES),
     socketBufferBytes: int('socketBufferBytes', 1, MAX_BYTES_32),
-  };
-}
-
-function featureOptions(config: RawConfig): NodeConfig['features'] {
-  const { subnet, subnetPolicy, reflexOverride } = config;
-  if (subnet !== undefined) validate.subnet(subnet);
-  if (subnetPolicy !== undefined) validate.subnetPolicy(subnetPolicy);
-  if (reflexOverride !== undefined) validate.socketAddress(reflexOverride, 'reflex_override');
-  return {
-    capabilityGcIntervalMs: optional(config.capabilityGcIntervalMs, (raw) =>
-      validate.milliseconds(raw, 'capabilityGcIntervalMs', 0, MAX_MS),
-    ),
     requireSignedCapabilities: optional(config.requireSignedCapabilities, (raw) =>
       validate.boolean(raw, 'requireSignedCapabilities'),
     ),
-    subnet: structuredClone(subnet) as MeshOptions['subnet'],
-    subnetPolicy: structuredClone(subnetPolicy) as MeshOptions['subnetPolicy'],
+    capabilityGcIntervalMs: optional(config.capabilityGcIntervalMs, (raw) => {
+      const ms = validate.milliseconds(raw, 'capabilityGcIntervalMs', 0, MAX_MS);
+      return ms === 0 ? GC_INTERVAL_OF_ZERO_MS : Math.max(ms, MIN_PERIOD_MS);
+    }),
+    announceIntervalMs: optional(config.announceIntervalMs, (raw) =>
+      validate.milliseconds(raw, 'announceIntervalMs', 0, MAX_MS),
+    ),
+    subnet: optional(config.subnet, subnetValue),
+    subnetPolicy: optional(config.subnetPolicy, (raw) => {
+      validate.subnetPolicy(raw);
+      return structuredClone((raw as SubnetPolicy).rules);
+    }),
+  };
+}
+
+/** The levels as the addon takes them: the outermost in the most significant byte. */
+function subnetValue(raw: unknown): number {
+  validate.subnet(raw);
+  const { levels } = raw as SubnetId;
+  return [0, 1, 2, 3].reduce((value, index) => value * 256 + (levels[index] ?? 0), 0);
+}
+
+function featureOptions(config: RawConfig): NodeConfig['features'] {
+  const { reflexOverride } = config;
+  if (reflexOverride !== undefined) validate.socketAddress(reflexOverride, 'reflex_override');
+  return {
     reflexOverride: reflexOverride as string | undefined,
     tryPortMapping: optional(config.tryPortMapping, (raw) =>
       validate.boolean(raw, 'tryPortMapping'),

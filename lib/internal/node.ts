@@ -14,6 +14,7 @@ import type { MeshNodeEvents, ShutdownReport } from '../types';
 import { onAbort, rejected } from './abort';
 import type { NodeConfig } from './config';
 import { Inbox } from './inbox';
+import { CapabilityWatches } from './capability_watch';
 import { addon } from './native';
 import { classify, classifyWithPrefix } from './native_errors';
 import { SendLane } from './retry';
@@ -40,6 +41,8 @@ export class Node {
   readonly inbox: Inbox;
   /** Listeners run after the drain, each on its own. */
   readonly events = new EventEmitter();
+
+  readonly watches: CapabilityWatches;
 
   readonly #native: NativeNode;
   readonly #requests = new Map<number, PendingRequest>();
@@ -71,6 +74,7 @@ export class Node {
       config.native.noiseSecret?.fill(0);
     }
     this.#native.unref();
+    this.watches = new CapabilityWatches(this.#native);
     this.inbox = new Inbox(
       {
         consume: (entries, count) => {
@@ -182,6 +186,7 @@ export class Node {
     for (const lane of this.#lanes.values()) lane.fail(error);
     this.#lanes.clear();
     this.inbox.flush();
+    this.watches.end();
     this.#native.shutdown(drainMs);
     return this.#ending;
   }
@@ -320,6 +325,9 @@ export class Node {
       }
       case 'peerMoved':
         this.#emit('peer:moved', { nodeId: event.peer, addr: event.addr });
+        break;
+      case 'watchesReady':
+        this.watches.wake();
         break;
       case 'shutdownDone':
         // After what else this drain brings.

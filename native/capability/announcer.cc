@@ -104,19 +104,26 @@ void Announcer::publish(Now now, bool urgent) {
   index_.upsert(announcement, now);
   sweep_at_ = std::min(sweep_at_, now.monotonic + options_.sweep_interval);
   schedule_refresh(now.monotonic);
-  const bool quiet = last_broadcast_ && now.monotonic < *last_broadcast_ + options_.min_interval;
+  const bool quiet = last_broadcast_ && now.monotonic < *last_broadcast_ + quiet_interval();
   if (quiet && !urgent) {
-    trailing_at_ = *last_broadcast_ + options_.min_interval;
+    trailing_at_ = *last_broadcast_ + quiet_interval();
   } else {
     broadcast(now);
   }
+}
+
+/// What lives shortly has to be repeated in closer succession.
+Duration Announcer::quiet_interval() const {
+  const Duration life = std::chrono::seconds(ttl_secs_);
+  return life == Duration::zero() ? options_.min_interval
+                                  : std::min(options_.min_interval, life / 4);
 }
 
 void Announcer::schedule_refresh(TimePoint now) {
   refresh_at_.reset();
   if (ttl_secs_ == 0) return;
   // A third of the life, give or take a tenth of that: two may be lost, and nodes do not chime.
-  const Duration third = std::chrono::seconds(ttl_secs_) / 3;
+  const Duration third = Duration(std::chrono::seconds(ttl_secs_)) / 3;
   const auto tenth = static_cast<std::uint64_t>(third.count()) / 10;
   const auto jitter =
       static_cast<std::int64_t>(random_.u64() % (2 * tenth + 1)) - static_cast<std::int64_t>(tenth);

@@ -188,6 +188,7 @@ class Announcer {
   bool take_token(Peer& peer, TimePoint now) const;
   void queue_introductions(TimePoint now);
   void forget_old(TimePoint now);
+  Duration quiet_interval() const;
   void schedule_refresh(TimePoint now);
 
   const identity::LocalIdentity& identity_;

@@ -199,6 +199,17 @@ TEST(Announcer, SendsAnUpdateInsideTheQuietIntervalWhenThatEnds) {
   EXPECT_EQ(net[0].announcer.counters().broadcasts, 2u);
 }
 
+TEST(Announcer, RefreshesAShortLifeNoMoreThanAFewTimes) {
+  TestNetwork net(2);
+  net.link(0, 1);
+  ASSERT_TRUE(net[0].announcer.announce(net.now, set_of({"brief"}), 1));
+  for (int tenths = 1; tenths <= 600; ++tenths) {
+    net.run_to(tenths / 10.0);
+    ASSERT_TRUE(net[1].knows(net[0], net.now)) << tenths;
+  }
+  EXPECT_LE(net[0].announcer.counters().broadcasts, 60u * 4u);
+}
+
 TEST(Announcer, RefreshesBeforeItExpiresAndExpiresWhenItIsGone) {
   TestNetwork net(2);
   net.link(0, 1);

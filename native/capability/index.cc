@@ -160,6 +160,11 @@ std::optional<TimePoint> CapabilityIndex::next_expiry() const {
   return by_expiry_.begin()->first;
 }
 
+bool CapabilityIndex::is_live(NodeId node, TimePoint now) const {
+  const auto found = slot_of_.find(node);
+  return found != slot_of_.end() && hot_[found->second].expires_at > now;
+}
+
 void CapabilityIndex::set_subnet(NodeId node, identity::SubnetId subnet) {
   const auto [at, added] = subnets_.try_emplace(node, subnet);
   if (!added && at->second == subnet) return;

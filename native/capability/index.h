@@ -86,6 +86,8 @@ class CapabilityIndex {
   // --- single nodes ---
 
   bool contains(NodeId node) const { return slot_of_.contains(node); }
+  /// There is an entry that has not expired.
+  bool is_live(NodeId node, TimePoint now) const;
   std::optional<CapabilitySet> capabilities_of(NodeId node) const;
   std::optional<std::uint64_t> version_of(NodeId node) const;
   /// The node with this low half of an origin hash, unless there are several.
@@ -99,6 +101,7 @@ class CapabilityIndex {
   void unwatch(WatchId id) { watches_.erase(id.value); }
   /// What happened since the last call, at most one event per node: the net effect.
   std::vector<WatchEvent> poll_watch(WatchId id, TimePoint now);
+  bool has_watches() const { return !watches_.empty(); }
   /// Some watch may have something to report.
   bool watches_ready() const { return watches_ready_; }
 

@@ -24,6 +24,7 @@ bool needs_fragments(const Endpoint& to, std::size_t bytes) {
 
 void Node::handle_datagram(Now now, const Endpoint& from, MutableByteSpan datagram) {
   Impl& impl = *impl_;
+  impl.turn_time = now;
   ++impl.counters.datagrams_received;
   impl.counters.bytes_received += datagram.size();
   if (impl.blocked(from)) return;
@@ -131,6 +132,7 @@ void Node::Impl::handle_session_packet(Now now, const Endpoint& from, MutableByt
   link.last_heard = now.monotonic;
   link.last_activity_ns = now.unix_ns;
   link.revive();
+  if (!link.control_messages.empty()) handle_control(now, link);
   if (link.session->closing() && link.session->closing()->by_peer) {
     finish_closed(link);
     return;
@@ -160,6 +162,9 @@ void Node::Impl::forward(Now, const Endpoint& from, const wire::RoutingHeader& h
 std::optional<Endpoint> Node::Impl::next_hop(NodeId destination) const {
   if (auto route = routes.find(destination); route != routes.end()) return route->second;
   if (const Link* link = find_link(destination)) return link->address;
+  if (auto learnt = learnt_routes.find(destination); learnt != learnt_routes.end()) {
+    if (const Link* link = find_link(learnt->second.via)) return link->address;
+  }
   return std::nullopt;
 }
 
@@ -226,6 +231,7 @@ bool Node::Impl::transmit_link(Now now, Link& link, TransmitBatch& batch, bool& 
 
 bool Node::poll_transmit(Now now, TransmitBatch& batch) {
   Impl& impl = *impl_;
+  impl.pump_control(now);
   while (!impl.raw.empty()) {
     const Impl::RawDatagram& datagram = impl.raw.front();
     if (!impl.blocked(datagram.to) && datagram.bytes.size() <= TransmitBatch::kMaxDatagramBytes) {
@@ -263,6 +269,8 @@ bool Node::poll_transmit(Now now, TransmitBatch& batch) {
 
 void Node::handle_timeout(Now now) {
   Impl& impl = *impl_;
+  impl.turn_time = now;
+  impl.control_timeout(now);
   impl.advance_connects(now);
   impl.advance_accepts(now);
   impl.advance_paths(now);
@@ -293,6 +301,8 @@ std::optional<TimePoint> Node::next_timeout() const {
     if (pending.handshake) consider(pending.next_send);
     if (pending.gives_up) consider(*pending.gives_up);
   }
+  if (const auto control = impl.next_control_timeout(); control && !impl.shutdown_reported)
+    consider(*control);
   for (const auto& accept : impl.accepts) consider(accept.gives_up);
   for (const Link* link : impl.probing) consider(link->probe->next);
   if (!impl.held.empty()) consider(impl.held.front().expires);

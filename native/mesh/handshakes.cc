@@ -270,7 +270,7 @@ bool Node::Impl::try_as_message2(Now now, const Endpoint& from,
     }
     link->confirmed = true;
     ++counters.handshakes_completed;
-    install(std::move(link));
+    install(now, std::move(link));
     report_connect(request, {});
     resolve_waiting(peer, address);
     return true;
@@ -369,7 +369,7 @@ bool Node::Impl::answer(Now now, const Endpoint& from,
     sessions[link->session->id()] = link.get();
     entry.candidates.push_back(std::move(link));
   } else {
-    install(std::move(link));
+    install(now, std::move(link));
   }
   // A base peer proves nothing until it has something to send; a modern one answers at once.
   if (!modern) resolve_waiting(peer, from);

@@ -17,6 +17,12 @@ namespace netmesh::mesh {
 
 struct Link;
 
+/// A message for one of the node's own machines.
+struct ControlMessage {
+  std::uint16_t protocol = 0;
+  Bytes bytes;
+};
+
 /// An address from which a peer's packets began to come, until it proves that it is there.
 struct PathProbe {
   Endpoint to;
@@ -110,8 +116,10 @@ struct Link final : session::SessionEvents {
   bool initiator = false;
   bool confirmed = false;  ///< the peer is known to have the keys
   std::function<void(Link&)> on_confirmed;
-  crypto::Key message1_digest{};  ///< responder: of the msg1 that made it
-  Bytes message2;                 ///< responder: the reply datagram, for a repeated msg1
+  std::function<void(Link&)> on_revived;
+  std::vector<ControlMessage> control_messages;  ///< of the packet at hand
+  crypto::Key message1_digest{};                 ///< responder: of the msg1 that made it
+  Bytes message2;  ///< responder: the reply datagram, for a repeated msg1
   std::optional<crypto::Key> entity_id;
   UnixNanos connected_at_ns = 0;
   TimePoint created_at{};
@@ -135,7 +143,7 @@ struct Link final : session::SessionEvents {
   /// A silent peer is heard again; it is up before anything of it is told.
   void revive() {
     if (std::exchange(alive, true)) return;
-    sink.peer_up(peer, address, session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
+    if (on_revived) on_revived(*this);
   }
   session::StreamRef stream_opened(StreamId stream, bool reliable) override {
     revive();
@@ -155,6 +163,12 @@ struct Link final : session::SessionEvents {
   }
   void credit_available(StreamId stream, std::uint64_t epoch) override {
     sink.credit_available(peer, stream, epoch);
+  }
+  void control(std::uint16_t protocol, ByteSpan first, ByteSpan second) override {
+    Bytes& bytes = control_messages.emplace_back(ControlMessage{protocol, {}}).bytes;
+    bytes.reserve(first.size() + second.size());
+    bytes.assign(first.begin(), first.end());
+    bytes.insert(bytes.end(), second.begin(), second.end());
   }
   void path_challenged(std::uint64_t data) override { challenged = data; }
   void path_answered(std::uint64_t data) override { answered = data; }

@@ -12,6 +12,8 @@
 #include "base/ids.h"
 #include "base/random.h"
 #include "base/time.h"
+#include "capability/announcer.h"
+#include "capability/index.h"
 #include "crypto/secret.h"
 #include "mesh/handshake_limiter.h"
 #include "mesh/node_sink.h"
@@ -50,6 +52,15 @@ struct NodeConfig {
   /// Handshakes per second from addresses not proven by a cookie; above it cookies are asked for.
   std::uint32_t unproven_handshakes_per_second = HandshakeLimiter::kUnprovenPerSecond;
   session::CongestionAlgorithm congestion = session::CongestionAlgorithm::kBbr;
+  /// What others announce has to be signed by them.
+  bool require_signed_capabilities = true;
+  Duration capability_gc_interval = std::chrono::seconds(60);
+  /// Announcements in closer succession are put together.
+  Duration min_announce_interval = std::chrono::seconds(10);
+  std::uint32_t announcement_ttl_secs = 300;
+  std::uint32_t max_indexed_nodes = 65'536;
+  identity::SubnetId subnet;
+  std::optional<identity::SubnetPolicy> subnet_policy;
 };
 
 /// A peer as users see it.
@@ -59,7 +70,7 @@ struct PeerInfo {
   bool relayed = false;
   SecurityMode security = SecurityMode::kLegacy;
   std::string aead;                      ///< "aes-256-gcm" or "chacha20-poly1305"
-  std::optional<crypto::Key> entity_id;  ///< proven, modern sessions only
+  std::optional<crypto::Key> entity_id;  ///< proven by handshake or announcement
   std::optional<Duration> rtt;           ///< smoothed
   std::optional<Duration> rtt_min;
   std::uint64_t bytes_sent = 0, bytes_received = 0;
@@ -100,6 +111,12 @@ struct NodeCounters {
   std::uint64_t resets_sent = 0;      ///< packets of sessions that this node does not know
   std::uint64_t peers_restarted = 0;  ///< peers that told us so
   std::uint64_t paths_changed = 0, paths_failed = 0;  ///< peers followed to a new address, or not
+  std::uint64_t announcements_accepted = 0;
+  std::uint64_t announcements_repeated = 0;    ///< known already, or out of date
+  std::uint64_t announcements_refused = 0;     ///< malformed, unsigned, forged or not the sender's
+  std::uint64_t announcements_over_limit = 0;  ///< of one peer's rate, or of the index
+  std::uint64_t dropped_control = 0;           ///< messages of protocols that this node lacks
+  std::uint64_t control_not_sent = 0;          ///< too many waited, or too large for the peer
 };
 
 struct ConnectOptions {
@@ -154,6 +171,23 @@ class Node {
   std::size_t peer_count() const;
   std::vector<PeerInfo> peers() const;
   std::optional<NodeId> peer_at(const Endpoint& address) const;
+
+  // --- capabilities ---
+  /// Makes `set` what this node can do and tells the mesh (spec 30 §9). Fails with `kCapability`
+  /// before any effect when the document is too large.
+  Expected<void> announce(Now now, capability::CapabilitySet set,
+                          std::optional<std::uint32_t> ttl_secs = {}, bool sign = true);
+  const capability::CapabilitySet& own_capabilities() const;
+  const capability::CapabilityIndex& capabilities() const;
+  /// Watches report through `NodeSink::watches_ready` that `poll_watch` has events.
+  Expected<capability::WatchId> watch_capabilities(capability::Filter filter,
+                                                   std::optional<capability::ScopeFilter> scope);
+  void unwatch_capabilities(capability::WatchId id);
+  std::vector<capability::WatchEvent> poll_watch(Now now, capability::WatchId id);
+  /// An announcement as it comes from the peer `from`; for benchmarks and tests.
+  capability::Received take_announcement(Now now, NodeId from, std::string_view document);
+  /// An index entry without capabilities for five minutes, past all checks; for tests.
+  void inject_synthetic_peer(Now now, NodeId node);
 
   // --- streams ---
   /// Opens or looks up; the first opening decides (spec 10 §7.2).

@@ -1,6 +1,7 @@
 #pragma once
 // The inside of mesh::Node, shared by its .cc files: peers.cc (life of peers and streams),
-// handshakes.cc (how they come), dispatch.cc (datagrams in and out).
+// handshakes.cc (how they come), dispatch.cc (datagrams in and out), paths.cc (changing addresses),
+// control.cc (protocols between nodes).
 
 #include <deque>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "capability/announcer.h"
 #include "mesh/cookie_jar.h"
 #include "mesh/handshake_limiter.h"
 #include "mesh/link.h"
@@ -78,6 +80,20 @@ struct Node::Impl {
     Bytes bytes;
   };
 
+  /// What the announcer asks.
+  struct CapabilityHost final : capability::AnnouncerHost {
+    explicit CapabilityHost(const Impl& owner) : node(owner) {}
+    std::optional<NodeId> next_hop(NodeId origin) const override;
+    bool is_blocked(NodeId peer) const override;
+    const Impl& node;
+  };
+
+  /// A way to a node that is no peer, learnt from its announcements (spec 30 §10).
+  struct LearntRoute {
+    NodeId via;
+    std::uint32_t metric = 0;
+  };
+
   // handshakes.cc
   void begin_attempt(Now now, PendingConnect& pending);
   void advance_connects(Now now);
@@ -106,8 +122,10 @@ struct Node::Impl {
   std::unique_ptr<Link> make_link(Now now, session::Established established,
                                   const Endpoint& address, bool relayed);
   bool begun_by_lower_id(const Link& link) const;
-  void install(std::unique_ptr<Link> link);
+  void install(Now now, std::unique_ptr<Link> link);
   void confirm(Link& link);
+  void report_up(Now now, Link& link);
+  void report_down(NodeId peer, DownReason reason, const std::string& text);
   /// The candidate that `link` is; null when it is none.
   static std::unique_ptr<Link> take_candidate(Peer& peer, const Link& link);
   void remove_link(Link& link, DownReason reason, const std::string& text);
@@ -130,6 +148,16 @@ struct Node::Impl {
   void handle_reset(Now now, ByteSpan datagram);
   void ask_for_cookie(Now now, const Endpoint& from, const wire::AttemptTag& attempt);
   void handle_cookie(const Endpoint& from, ByteSpan datagram);
+
+  // control.cc
+  void control_peer_up(Now now, const Link& link);
+  void control_peer_down(NodeId peer);
+  void handle_control(Now now, Link& link);
+  void take_capability_event(const capability::Announcer::Event& event);
+  void count(capability::Received received);
+  void pump_control(Now now);
+  void control_timeout(Now now);
+  std::optional<TimePoint> next_control_timeout() const;
 
   // dispatch.cc
   void handle_session_packet(Now now, const Endpoint& from, MutableByteSpan packet, SessionId id,
@@ -162,6 +190,10 @@ struct Node::Impl {
   session::HandshakeContext handshake_context;
   session::SessionConfig session_config;
   crypto::SecretKey reset_key;
+  CapabilityHost capability_host{*this};
+  capability::CapabilityIndex capability_index;
+  capability::Announcer announcer;
+  bool watches_reported = false;  ///< until one is polled
   HandshakeLimiter limiter;
   CookieJar cookies;
   TokenBucket reset_bucket;
@@ -173,6 +205,7 @@ struct Node::Impl {
   std::unordered_map<crypto::Key, Link*, KeyHash>
       by_message1;                              ///< responder links, by the msg1's digest
   std::unordered_map<NodeId, Endpoint> routes;  ///< added by the application
+  std::unordered_map<NodeId, LearntRoute> learnt_routes;
 
   std::vector<PendingConnect> connects;
   std::vector<PendingAccept> accepts;
@@ -190,6 +223,7 @@ struct Node::Impl {
   static constexpr TokenBucket::Rate kResetRate{100, 200};
 
   RequestId next_request = 0;
+  Now turn_time{};  ///< of the call at hand
   bool started = false;
   TimePoint next_heartbeat{};
   bool shutting_down = false;

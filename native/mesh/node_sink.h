@@ -65,6 +65,8 @@ class NodeSink {
 
   /// The sender half of this stream has credit again or was closed; asked for by `want_credit`.
   virtual void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) = 0;
+  /// A watch on capabilities has something to report; once until one is polled.
+  virtual void watches_ready() {}
   /// After `Node::shutdown`: every goodbye is on its way, and what was sent was acknowledged or
   /// given up; `left` is what was given up, by peer and stream.
   virtual void shutdown_done(const std::vector<UnacknowledgedStream>& left) = 0;

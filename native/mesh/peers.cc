@@ -4,6 +4,7 @@
 
 #include "crypto/hash.h"
 #include "mesh/node_impl.h"
+#include "session/control_message.h"
 
 namespace netmesh::mesh {
 namespace {
@@ -17,6 +18,26 @@ constexpr int kLegacyTimeouts = 3;
 constexpr int kEvictionTimeouts = 30;
 /// Shorter heartbeats would only burn processor time.
 constexpr Duration kMinHeartbeat = std::chrono::milliseconds(10);
+
+capability::CapabilityIndex::Options index_options(const NodeConfig& config, NodeId self) {
+  capability::CapabilityIndex::Options out;
+  out.self = self;
+  out.own_subnet = config.subnet;
+  out.has_subnet_policy = config.subnet_policy.has_value();
+  out.max_nodes = config.max_indexed_nodes;
+  out.sweep_interval = config.capability_gc_interval;
+  return out;
+}
+
+capability::Announcer::Options announcer_options(const NodeConfig& config) {
+  capability::Announcer::Options out;
+  out.require_signed = config.require_signed_capabilities;
+  out.ttl_secs = config.announcement_ttl_secs;
+  out.min_interval = config.min_announce_interval;
+  out.sweep_interval = config.capability_gc_interval;
+  out.subnet_policy = config.subnet_policy;
+  return out;
+}
 
 std::string aead_name(crypto::AeadAlgorithm algorithm) {
   return algorithm == crypto::AeadAlgorithm::kAes256Gcm ? "aes-256-gcm" : "chacha20-poly1305";
@@ -43,6 +64,9 @@ Node::Impl::Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& 
           identity::LocalIdentity::from_seed(config.identity_seed, config.noise_secret),
           crypto::SecretKey(config.psk)},
       reset_key(crypto::blake2s_keyed(config.identity_seed, as_byte_span(kResetKeyLabel))),
+      capability_index(index_options(config, handshake_context.identity.node_id)),
+      announcer(handshake_context.identity, capability_index, capability_host, random_source,
+                announcer_options(config)),
       limiter(random_source.u64(), config.unproven_handshakes_per_second),
       cookies(random_source) {
   config.heartbeat_interval = std::max(config.heartbeat_interval, kMinHeartbeat);
@@ -118,6 +142,7 @@ std::unique_ptr<Link> Node::Impl::make_link(Now now, session::Established establ
   link->relayed = relayed;
   link->initiator = established.initiator;
   link->on_confirmed = [this](Link& confirmed) { confirm(confirmed); };
+  link->on_revived = [this](Link& revived) { report_up(turn_time, revived); };
   link->connected_at_ns = link->last_activity_ns = now.unix_ns;
   link->last_heard = link->created_at = now.monotonic;
   if (established.peer_hello) link->entity_id = established.peer_hello->entity_id;
@@ -134,14 +159,27 @@ bool Node::Impl::begun_by_lower_id(const Link& link) const {
   return link.initiator == (handshake_context.identity.node_id < link.peer);
 }
 
-void Node::Impl::install(std::unique_ptr<Link> link) {
+void Node::Impl::report_up(Now now, Link& link) {
+  if (!link.entity_id) link.entity_id = announcer.entity_of(link.peer);
+  sink.peer_up(link.peer, link.address,
+               link.session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
+  control_peer_up(now, link);
+}
+
+void Node::Impl::report_down(NodeId peer, DownReason reason, const std::string& text) {
+  sink.peer_down(peer, reason, text);
+  // What is known of a peer outlives the session when another takes its place at once.
+  if (reason != DownReason::kReplaced) control_peer_down(peer);
+}
+
+void Node::Impl::install(Now now, std::unique_ptr<Link> link) {
   Peer& peer = peers[link->peer];
   std::unique_ptr<Link> previous = std::move(peer.active);
   if (previous) {
     // The streams end before their peer goes.
     previous->session->abandon();
     if (previous->alive) {
-      sink.peer_down(link->peer, DownReason::kReplaced, "a new handshake replaced the session");
+      report_down(link->peer, DownReason::kReplaced, "a new handshake replaced the session");
     }
   }
   // When both sides connect to each other, each may answer before its own answer has come. Both
@@ -166,8 +204,7 @@ void Node::Impl::install(std::unique_ptr<Link> link) {
   Link& installed = *link;
   sessions[installed.session->id()] = &installed;
   peer.active = std::move(link);
-  sink.peer_up(installed.peer, installed.address,
-               installed.session->modern() ? SecurityMode::kModern : SecurityMode::kLegacy);
+  report_up(now, installed);
   touch(installed);
 }
 
@@ -183,7 +220,7 @@ std::unique_ptr<Link> Node::Impl::take_candidate(Peer& peer, const Link& link) {
 /// The initiator of `link` sent its first packet: only now the msg1 is known to be no replay.
 void Node::Impl::confirm(Link& link) {
   Peer& peer = peers[link.peer];
-  if (auto candidate = take_candidate(peer, link)) install(std::move(candidate));
+  if (auto candidate = take_candidate(peer, link)) install(turn_time, std::move(candidate));
   resolve_waiting(link.peer, link.address);
 }
 
@@ -215,7 +252,7 @@ void Node::Impl::remove_link(Link& link, DownReason reason, const std::string& t
   // The streams end before their peer goes.
   link.session->abandon();
   destroy_link(std::move(peer.active));
-  if (was_alive) sink.peer_down(id, reason, text);
+  if (was_alive) report_down(id, reason, text);
   // A candidate may still bring the peer up, with its first packet.
   if (peer.candidates.empty()) peers.erase(it);
 }
@@ -337,7 +374,7 @@ void Node::Impl::heartbeat_tick(Now now) {
         link.session->modern() ? modern_limit : config.session_timeout * kLegacyTimeouts;
     if (link.alive && silence > limit) {
       link.alive = false;
-      sink.peer_down(id, DownReason::kTimeout, "nothing heard from the peer");
+      report_down(id, DownReason::kTimeout, "nothing heard from the peer");
     }
     if (!link.alive && silence > config.session_timeout * kEvictionTimeouts) {
       forgotten.push_back(&link);
@@ -355,6 +392,11 @@ void Node::Impl::heartbeat_tick(Now now) {
 
 Expected<std::shared_ptr<session::StreamGate>> Node::open_stream(
     Now now, NodeId peer, const session::StreamConfig& config) {
+  if (session::is_control_stream(config.stream_id)) {
+    return fail(ErrorKind::kInvalidArgument, "open_stream failed: stream id " +
+                                                 hex_id(NodeId(config.stream_id.value)) +
+                                                 " is reserved for control protocols");
+  }
   Link* link = impl_->find_link(peer);
   if (link == nullptr || link->session->closing() || impl_->shutting_down) {
     return fail(

@@ -14,8 +14,7 @@ session::OutboundBatch make_batch(const EventView* events, std::size_t count,
   for (std::size_t i = 0; i < count; ++i) {
     const EventView& event = events[i];
     std::byte* at = batch.frames.extend(wire::kEventFrameHeaderBytes + event.length);
-    store_le(at, static_cast<std::uint32_t>(event.length));
-    if (event.length > 0) std::memcpy(at + wire::kEventFrameHeaderBytes, event.data, event.length);
+    wire::write_event_frame({event.data, event.length}, at);
   }
   batch.cost = cost.bytes();
   batch.event_count = static_cast<std::uint32_t>(count);

@@ -91,6 +91,8 @@ void Inbox::path_changed(NodeId peer, const Endpoint& address) {
   event.text = address.to_string();
 }
 
+void Inbox::watches_ready() { add_event(ControlEvent::Kind::kWatchesReady); }
+
 void Inbox::shutdown_done(const std::vector<mesh::UnacknowledgedStream>& left) {
   ControlEvent& event = add_event(ControlEvent::Kind::kShutdownDone);
   for (const mesh::UnacknowledgedStream& stream : left)

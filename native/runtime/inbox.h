@@ -31,6 +31,7 @@ class Inbox final : public mesh::NodeSink {
                ByteSpan second) override;
   void stream_finished(mesh::StreamRef ref, mesh::StreamEnd end) override;
   void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) override;
+  void watches_ready() override;
   void shutdown_done(const std::vector<mesh::UnacknowledgedStream>& left) override;
   void path_changed(NodeId peer, const Endpoint& address) override;
 

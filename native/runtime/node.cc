@@ -7,17 +7,12 @@
 #include "crypto/aead.h"
 #include "crypto/curve.h"
 #include "identity/entity.h"
-#include "runtime/engine.h"
-#include "runtime/event_batch.h"
+#include "runtime/node_impl.h"
 #include "runtime/options.h"
 #include "runtime/stream.h"
 
 namespace netmesh::runtime {
 namespace {
-
-tl::unexpected<Error> shut_down() {
-  return fail(ErrorKind::kShutDown, "MeshNode has been shut down");
-}
 
 Expected<Endpoint> parse_address(std::string_view address, const char* what) {
   const auto endpoint = Endpoint::parse(address);
@@ -119,6 +114,12 @@ void append_counters(const mesh::NodeCounters& machine, std::vector<Counter>& ou
       {"peersRestarted", machine.peers_restarted},
       {"pathsChanged", machine.paths_changed},
       {"pathsFailed", machine.paths_failed},
+      {"announcementsAccepted", machine.announcements_accepted},
+      {"announcementsRepeated", machine.announcements_repeated},
+      {"announcementsRefused", machine.announcements_refused},
+      {"announcementsOverLimit", machine.announcements_over_limit},
+      {"droppedControl", machine.dropped_control},
+      {"controlNotSent", machine.control_not_sent},
   };
   out.insert(out.end(), std::begin(counters), std::end(counters));
 }
@@ -141,41 +142,6 @@ void append_counters(const UdpSocket& socket, std::vector<Counter>& out) {
 }
 
 }  // namespace
-
-/// The engine, and what stays known after it has stopped.
-struct Node::Impl {
-  std::shared_ptr<Engine> engine;
-  NodeId node_id;
-  crypto::Key entity_id{};
-  crypto::Key public_key{};
-  std::uint32_t max_message_bytes = 0;
-
-  /// Events for stream 0, which has no window of its own; `find_peer(machine)` says whose.
-  template <typename FindPeer>
-  Expected<void> send_unwindowed(const EventView* events, std::size_t count, FindPeer&& find_peer) {
-    if (!engine->accepts_work()) return shut_down();
-    std::size_t largest = 0;
-    for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, events[i].length);
-    if (largest > max_message_bytes) {
-      return fail(ErrorKind::kTooLarge, "send failed: event of " + std::to_string(largest) +
-                                            " bytes exceeds the limit of " +
-                                            std::to_string(max_message_bytes) + " bytes");
-    }
-    session::OutboundBatch batch = make_batch(events, count, cost_of(events, count));
-    batch.windowed = false;
-    Expected<void> result = shut_down();
-    engine->command([&](mesh::Node& machine, Now now) {
-      const std::optional<NodeId> peer = find_peer(machine);
-      if (!peer)
-        result = fail(ErrorKind::kNotConnected, "send failed: connection error: unknown peer");
-      else if (count == 0)
-        result = {};
-      else
-        result = machine.send_unwindowed(now, *peer, std::move(batch), largest);
-    });
-    return result;
-  }
-};
 
 Expected<std::unique_ptr<Node>> Node::create(NodeOptions options, std::function<void()> on_ready) {
   crypto::initialize();

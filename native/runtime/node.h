@@ -14,6 +14,9 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/slab.h"
+#include "base/time.h"
+#include "capability/announcer.h"
+#include "capability/index.h"
 
 namespace netmesh::runtime {
 
@@ -39,7 +42,12 @@ struct NodeOptions {
   std::uint64_t max_session_receive_window = 64u << 20;
   std::uint32_t max_datagram_bytes = 16'384;  ///< what paths are probed up to
   double rekey_interval_ms = 3'600'000;
-  std::uint64_t key_update_packets = 0;          ///< 0: as the AEAD asks
+  std::uint64_t key_update_packets = 0;  ///< 0: as the AEAD asks
+  bool require_signed_capabilities = true;
+  double capability_gc_interval_ms = 60'000;
+  double announce_interval_ms = 10'000;  ///< announcements in closer succession are put together
+  identity::SubnetId subnet;
+  std::optional<identity::SubnetPolicy> subnet_policy;
   std::uint32_t socket_buffer_bytes = 4u << 20;  ///< asked of the kernel, both directions
   bool offload = true;                           ///< GSO/GRO where the kernel has it
 };
@@ -62,7 +70,7 @@ struct PeerInfo {
   bool modern = false;
   bool alive = true;
   std::string aead;
-  Bytes entity_id;  ///< empty on legacy sessions
+  Bytes entity_id;  ///< empty while unknown
   std::optional<double> rtt_ms, rtt_min_ms;
   std::uint64_t bytes_sent = 0, bytes_received = 0, packets_sent = 0, packets_received = 0;
   std::uint64_t packets_lost = 0, bytes_retransmitted = 0;
@@ -102,6 +110,7 @@ struct ControlEvent {
     kStreamFinished,
     kCreditAvailable,
     kPeerMoved,
+    kWatchesReady,
     kShutdownDone
   };
   Kind kind;
@@ -203,6 +212,24 @@ class Node {
   Expected<void> add_route(std::uint64_t destination, std::string_view next_hop);
   void remove_route(std::uint64_t destination);
   Expected<void> set_blocked(std::string_view address, bool blocked);
+
+  // --- capabilities ---
+
+  /// Makes `set` what this node can do and tells the mesh (spec 30 §9). Fails with `kCapability`
+  /// before any effect when the document is too large.
+  Expected<void> announce(capability::CapabilitySet set, std::optional<std::uint32_t> ttl_secs,
+                          bool sign);
+  /// Calls `ask` with the index at rest, and the time; not after the node was closed.
+  void ask_capabilities(
+      const std::function<void(const capability::CapabilityIndex&, TimePoint)>& ask) const;
+  /// kWatchesReady follows when `poll_watch` has events.
+  Expected<std::uint32_t> watch_capabilities(capability::Filter filter,
+                                             std::optional<capability::ScopeFilter> scope);
+  void unwatch_capabilities(std::uint32_t watch);
+  std::vector<capability::WatchEvent> poll_watch(std::uint32_t watch);
+  /// An announcement as it comes from the peer `from`; for benchmarks and tests.
+  capability::Received take_announcement(std::uint64_t from, std::string_view document);
+  void inject_synthetic_peer(std::uint64_t node);
 
   std::size_t peer_count() const;
   std::vector<PeerInfo> peers() const;

@@ -16,6 +16,7 @@ namespace {
 constexpr double kLongestMilliseconds = 365.0 * 24 * 3600 * 1000;
 /// Spec 10 §14.2: a period of zero would spin a core.
 constexpr Duration kLeastHeartbeatInterval = std::chrono::milliseconds(10);
+constexpr Duration kLeastGcInterval = std::chrono::milliseconds(10);
 constexpr Duration kLeastTimeout = std::chrono::milliseconds(10);
 /// Room for at least one base packet in flight.
 constexpr std::uint64_t kLeastWindowBytes = 16 * 1024;
@@ -124,6 +125,10 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
       {"handshakeTimeoutMs", options.handshake_timeout_ms, kLeastTimeout,
        machine.handshake_timeout},
       {"rekeyIntervalMs", options.rekey_interval_ms, kLeastTimeout, machine.rekey_interval},
+      {"capabilityGcIntervalMs", options.capability_gc_interval_ms, kLeastGcInterval,
+       machine.capability_gc_interval},
+      {"announceIntervalMs", options.announce_interval_ms, Duration::zero(),
+       machine.min_announce_interval},
   };
   for (const auto& time : times) {
     const auto duration = to_duration(time.name, time.milliseconds, time.least);
@@ -171,6 +176,9 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
   machine.max_message_bytes = options.max_message_bytes;
   machine.max_queued_bytes = options.max_queued_bytes;
   machine.max_peers = options.max_peers;
+  machine.require_signed_capabilities = options.require_signed_capabilities;
+  machine.subnet = options.subnet;
+  machine.subnet_policy = std::move(options.subnet_policy);
   return setup;
 }
 

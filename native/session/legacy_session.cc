@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "session/control_message.h"
 #include "wire/event_frames.h"
 #include "wire/routing.h"
 
@@ -19,8 +20,7 @@ constexpr std::uint32_t kMaxEventBytes =
 constexpr std::uint32_t kMaxRelayedEventBytes =
     kMaxEventBytes - static_cast<std::uint32_t>(wire::kRoutingHeaderBytes);
 
-/// Subprotocols that base nodes handle apart from events (spec 10 §8.2). The node's own handlers
-/// take them in later versions; they are never delivered as events.
+/// Subprotocols that base nodes handle apart from events (spec 10 §8.2).
 bool is_control_subprotocol(std::uint16_t id) {
   switch (id) {
     case 0x0500:
@@ -66,7 +66,10 @@ PacketVerdict LegacySession::handle_packet(Now now, MutableByteSpan packet) {
   if (closing_ || header->is_heartbeat()) return PacketVerdict::kAccepted;
   if (header->subprotocol_id == wire::subprotocol::kWindowGrant) {
     apply_grants(text, header->event_count);
-  } else if (!is_control_subprotocol(header->subprotocol_id)) {
+  } else if (is_control_subprotocol(header->subprotocol_id)) {
+    wire::EventFrameReader messages(text, header->event_count);
+    while (auto message = messages.next()) events_.control(header->subprotocol_id, *message, {});
+  } else {
     dispatch_events(now, *header, text);
   }
   return PacketVerdict::kAccepted;
@@ -167,7 +170,7 @@ void LegacySession::apply_grants(ByteSpan plaintext, std::size_t count) {
 
 bool LegacySession::wants_transmit() const {
   // Base peers know no goodbye: a session that closes only has to send what it took.
-  return (!queue_.empty() && !paced_until_) ||
+  return ((!queue_.empty() || !control_.empty()) && !paced_until_) ||
          (!closing_ && (heartbeat_due_ || !grants_due_.empty()));
 }
 
@@ -182,6 +185,7 @@ std::size_t LegacySession::poll_transmit(Now now, MutableByteSpan out) {
   if (!grants_due_.empty()) {
     if (const std::size_t size = write_grant(now, out)) return size;
   }
+  if (!control_.empty()) return write_control(now, out);
   return write_events(now, out);
 }
 
@@ -217,12 +221,46 @@ std::size_t LegacySession::write_grant(Now now, MutableByteSpan out) {
     wire::NetHeader header;
     header.subprotocol_id = wire::subprotocol::kWindowGrant;
     header.stream_id = wire::kControlStream;
-    header.sequence = control_sequence_++;
+    header.sequence = grant_sequence_++;
     header.payload_len = static_cast<std::uint16_t>(writer.size());
     header.event_count = 1;
     return seal(now, out, header);
   }
   return 0;
+}
+
+std::size_t LegacySession::max_control_bytes() const {
+  return path_.relayed ? kMaxRelayedEventBytes : kMaxEventBytes;
+}
+
+Expected<void> LegacySession::send_control(Now, std::uint16_t protocol, ByteSpan message) {
+  if (closing_) return fail(ErrorKind::kNotConnected, "connection error: the session ends");
+  if (message.size() > max_control_bytes()) {
+    return fail(ErrorKind::kTooLarge, "a control message of " + std::to_string(message.size()) +
+                                          " bytes exceeds the limit of " +
+                                          std::to_string(max_control_bytes()) + " bytes");
+  }
+  if (control_bytes_ + message.size() > kMaxControlQueueBytes)
+    return fail(ErrorKind::kBackpressure, "stream would block: too many control messages wait");
+  control_bytes_ += message.size();
+  control_.push_back({protocol, Bytes(message.begin(), message.end())});
+  return {};
+}
+
+std::size_t LegacySession::write_control(Now now, MutableByteSpan out) {
+  const ControlMessage& message = control_.front();
+  const std::size_t size = wire::kEventFrameHeaderBytes + message.bytes.size();
+  if (!pace(now.monotonic, wire::kNetOverheadBytes + size)) return 0;
+  wire::write_event_frame(message.bytes, out.data() + wire::kNetHeaderBytes);
+  wire::NetHeader header;
+  header.subprotocol_id = message.protocol;
+  header.stream_id = StreamId(message.protocol);
+  header.sequence = control_sequences_[message.protocol]++;
+  header.payload_len = static_cast<std::uint16_t>(size);
+  header.event_count = 1;
+  control_bytes_ -= message.bytes.size();
+  control_.pop_front();
+  return seal(now, out, header);
 }
 
 std::size_t LegacySession::write_events(Now now, MutableByteSpan out) {
@@ -429,6 +467,8 @@ void LegacySession::abandon() {
   }
   streams_.clear();
   queue_.clear();
+  control_.clear();
+  control_bytes_ = 0;
   grants_due_.clear();
 }
 

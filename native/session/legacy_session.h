@@ -48,6 +48,8 @@ class LegacySession final : public Session {
   void close_stream(Now now, StreamId stream) override;
   void send(Now now, const StreamGate& gate, OutboundBatch batch) override;
   Expected<void> send_unwindowed(Now now, OutboundBatch batch, std::size_t largest_event) override;
+  Expected<void> send_control(Now now, std::uint16_t protocol, ByteSpan message) override;
+  std::size_t max_control_bytes() const override;
   void consume(Now now, StreamId stream, bool reliable, std::uint64_t events,
                std::uint64_t bytes) override;
   void evict_idle(Now now) override;
@@ -93,6 +95,11 @@ class LegacySession final : public Session {
     bool windowed = true;
   };
 
+  struct ControlMessage {
+    std::uint16_t protocol = 0;
+    Bytes bytes;
+  };
+
   void dispatch_events(Now now, const wire::NetHeader& header, ByteSpan plaintext);
   void apply_grants(ByteSpan plaintext, std::size_t count);
   void want_grant(StreamId id, Stream& stream);
@@ -101,6 +108,7 @@ class LegacySession final : public Session {
   std::size_t seal(Now now, MutableByteSpan out, wire::NetHeader header);
   std::size_t write_events(Now now, MutableByteSpan out);
   std::size_t write_grant(Now now, MutableByteSpan out);
+  std::size_t write_control(Now now, MutableByteSpan out);
   void pop_queue();
   std::shared_ptr<StreamGate> make_gate(const StreamConfig& config);
   bool quarantined(StreamId id, TimePoint now);
@@ -113,8 +121,11 @@ class LegacySession final : public Session {
   SessionEvents& events_;
   crypto::AeadKey seal_key_;
   crypto::AeadKey open_key_;
-  std::uint64_t counter_ = 0;           ///< of every packet sealed, of any kind
-  std::uint64_t control_sequence_ = 0;  ///< of grants
+  std::uint64_t counter_ = 0;  ///< of every packet sealed, of any kind
+  std::uint64_t grant_sequence_ = 0;
+  std::deque<ControlMessage> control_;
+  std::size_t control_bytes_ = 0;  ///< waiting
+  std::unordered_map<std::uint16_t, std::uint64_t> control_sequences_;
   ReplayWindow replay_;
   std::unordered_map<StreamId, Stream> streams_;
   std::unordered_map<StreamId, TimePoint> recently_closed_;

@@ -158,19 +158,26 @@ bool ModernSession::on_stream(Now now, const wire::StreamFrame& frame) {
     violate(close_code::kStreamState, "a stream was reopened before its last opening ended");
     return false;
   }
+  const bool is_control = is_control_stream(frame.stream_id);
   if (!entry.reliable_in) {
-    entry.reliable_in =
-        std::make_unique<ReceiveStream>(frame.epoch, stream_window(), config_.max_message_bytes);
-    entry.reliable_in->ref = events_.stream_opened(frame.stream_id, true);
+    const auto largest =
+        is_control ? std::uint32_t{kMaxControlMessageBytes} : config_.max_message_bytes;
+    entry.reliable_in = std::make_unique<ReceiveStream>(frame.epoch, stream_window(), largest);
+    if (!is_control) entry.reliable_in->ref = events_.stream_opened(frame.stream_id, true);
   }
   ReceiveStream& stream = *entry.reliable_in;
   const std::uint64_t highest_before = stream.highest();
   const std::uint64_t partial_before = stream.partial_bytes();
-  const auto result = stream.receive(frame.offset, frame.data, frame.fin,
-                                     [&](std::uint64_t message, ByteSpan first, ByteSpan second) {
-                                       entry.rx_seq = message;
-                                       events_.deliver(stream.ref, message, 0, first, second);
-                                     });
+  const auto result =
+      stream.receive(frame.offset, frame.data, frame.fin,
+                     [&](std::uint64_t message, ByteSpan first, ByteSpan second) {
+                       entry.rx_seq = message;
+                       if (is_control) {
+                         events_.control(control_protocol(frame.stream_id), first, second);
+                         return;
+                       }
+                       events_.deliver(stream.ref, message, 0, first, second);
+                     });
   switch (result) {
     case ReceiveStream::Result::kAccepted:
       break;
@@ -191,6 +198,12 @@ bool ModernSession::on_stream(Now now, const wire::StreamFrame& frame) {
     violate(close_code::kFlowControl, "session data beyond the granted limit");
     return false;
   }
+  if (is_control) {
+    // Taken at once: what its readers cannot keep they drop.
+    const std::uint64_t taken = stream.unconsumed_bytes();
+    stream.consume(taken);
+    session_consumed_ += taken;
+  }
   stream.last_activity_unix = now.unix_ns;
   touch(frame.stream_id, entry);
   if (stream.finished()) {
@@ -199,7 +212,7 @@ bool ModernSession::on_stream(Now now, const wire::StreamFrame& frame) {
       violate(close_code::kTooManyStreams, "too many streams ended out of order");
       return false;
     }
-    events_.stream_finished(stream.ref, true);
+    if (!is_control) events_.stream_finished(stream.ref, true);
     entry.reliable_in.reset();
     settle(frame.stream_id);
   } else if (!stream.limit_due && stream.limit_update()) {
@@ -222,7 +235,7 @@ void ModernSession::update_session_limit() {
 
 DatagramReceiver* ModernSession::datagram_receiver(Now now, StreamId id, std::uint64_t epoch,
                                                    std::uint64_t offset, StreamEntry** out) {
-  if (!is_datagram_epoch(epoch)) {
+  if (!is_datagram_epoch(epoch) || is_control_stream(id)) {
     violate(close_code::kStreamState, "datagrams under a reliable opening");
     return nullptr;
   }

@@ -110,6 +110,10 @@ std::shared_ptr<StreamGate> ModernSession::make_gate(const StreamConfig& config)
   const std::uint32_t largest = config.reliable
                                     ? std::min(config_.max_message_bytes, peer_hello_.max_message)
                                     : std::min(kMaxDatagramEvent, peer_hello_.max_message);
+  if (is_control_stream(config.stream_id)) {
+    return std::make_shared<StreamGate>(peer_, config, epoch, kMaxControlMessageBytes,
+                                        control_queued_, kMaxControlQueueBytes);
+  }
   return std::make_shared<StreamGate>(peer_, config, epoch, largest, queued_,
                                       static_cast<std::int64_t>(config_.max_queued_bytes));
 }
@@ -121,11 +125,12 @@ Expected<std::shared_ptr<StreamGate>> ModernSession::open_stream(Now now,
     existing->second.hidden = false;
     return existing->second.current->gate().shared_from_this();
   }
-  if (sending_count_ >= config_.max_streams) {
+  if (sending_count_ >= config_.max_streams && !is_control_stream(config.stream_id)) {
     // Spec 10 §7.3: the least recently active stream gives way, if it has nothing on the way.
     StreamEntry* oldest = nullptr;
     for (auto& [id, entry] : streams_) {
-      if (!entry.current || entry.current->unacknowledged_bytes() != 0) continue;
+      if (!entry.current || is_control_stream(id) || entry.current->unacknowledged_bytes() != 0)
+        continue;
       if (oldest == nullptr || entry.current->last_activity < oldest->current->last_activity)
         oldest = &entry;
     }
@@ -202,6 +207,33 @@ Expected<void> ModernSession::send_unwindowed(Now now, OutboundBatch batch,
   return {};
 }
 
+Expected<void> ModernSession::send_control(Now now, std::uint16_t protocol, ByteSpan message) {
+  if (closing_) return fail(ErrorKind::kNotConnected, "connection error: the session ends");
+  if ((peer_hello_.features & wire::feature::kControlStreams) == 0)
+    return fail(ErrorKind::kNotConnected, "connection error: the peer takes no control messages");
+  StreamConfig config;
+  config.stream_id = control_stream(protocol);
+  config.reliable = true;
+  config.window_bytes = 0;
+  config.priority = Priority::kControl;
+  auto gate = open_stream(now, config);
+  if (!gate) return tl::unexpected<Error>(std::move(gate.error()));
+  BatchCost cost;
+  cost.add(message.size());
+  auto admitted = (*gate)->admit_unwindowed(cost.bytes(), cost.packets(), message.size());
+  if (!admitted) return admitted;
+  OutboundBatch batch;
+  const std::size_t frame_bytes = wire::kEventFrameHeaderBytes + message.size();
+  batch.frames = Slab(frame_bytes);
+  wire::write_event_frame(message, batch.frames.extend(frame_bytes));
+  batch.cost = cost.bytes();
+  batch.event_count = 1;
+  batch.packets = static_cast<std::uint32_t>(cost.packets());
+  batch.windowed = false;
+  send(now, **gate, std::move(batch));
+  return {};
+}
+
 void ModernSession::evict_idle(Now now) {
   while (!reassemblies_.empty() && now.monotonic - reassemblies_.front().begun > kReassemblyLife) {
     reassemblies_.pop_front();
@@ -238,7 +270,8 @@ void ModernSession::evict_idle(Now now) {
 void ModernSession::abandon() {
   for (auto& [id, entry] : streams_) {
     if (entry.current && entry.current->gate().close()) notify_credit(*entry.current);
-    if (entry.reliable_in) events_.stream_finished(entry.reliable_in->ref, false);
+    if (entry.reliable_in && !is_control_stream(id))
+      events_.stream_finished(entry.reliable_in->ref, false);
     if (entry.datagram_in) events_.stream_finished(entry.datagram_in->ref, false);
   }
   ready_.clear();
@@ -274,16 +307,21 @@ StreamStatsSnapshot ModernSession::snapshot(StreamId id, const StreamEntry& entr
 
 std::optional<StreamStatsSnapshot> ModernSession::stream_stats(StreamId id) const {
   auto it = streams_.find(id);
-  if (it == streams_.end() || it->second.hidden) return std::nullopt;
+  if (it == streams_.end() || it->second.hidden || is_control_stream(id)) return std::nullopt;
   return snapshot(id, it->second);
 }
 
 std::vector<StreamStatsSnapshot> ModernSession::all_stream_stats() const {
   std::vector<StreamStatsSnapshot> out;
   for (const auto& [id, entry] : streams_) {
-    if (!entry.hidden) out.push_back(snapshot(id, entry));
+    if (!entry.hidden && !is_control_stream(id)) out.push_back(snapshot(id, entry));
   }
   return out;
+}
+
+std::size_t ModernSession::stream_count() const {
+  return static_cast<std::size_t>(std::count_if(
+      streams_.begin(), streams_.end(), [](const auto& s) { return !is_control_stream(s.first); }));
 }
 
 SessionStats ModernSession::stats() const {
@@ -300,6 +338,7 @@ SessionStats ModernSession::stats() const {
 std::uint64_t ModernSession::unacknowledged_bytes() const {
   std::uint64_t total = 0;
   for (const auto& [id, entry] : streams_) {
+    if (is_control_stream(id)) continue;
     for (const auto& stream : entry.draining) total += stream->unacknowledged_bytes();
     if (entry.current) total += entry.current->unacknowledged_bytes();
   }
@@ -309,6 +348,7 @@ std::uint64_t ModernSession::unacknowledged_bytes() const {
 std::vector<Unacknowledged> ModernSession::unacknowledged() const {
   std::vector<Unacknowledged> out;
   for (const auto& [id, entry] : streams_) {
+    if (is_control_stream(id)) continue;
     Unacknowledged left{id, 0, 0};
     const auto include = [&](const SendStream& stream) {
       left.bytes += stream.unacknowledged_bytes();

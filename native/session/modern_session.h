@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "session/ack_tracker.h"
+#include "session/control_message.h"
 #include "session/key_agreement.h"
 #include "session/loss_recovery.h"
 #include "session/mtu_discovery.h"
@@ -53,6 +54,8 @@ class ModernSession final : public Session {
   void close_stream(Now now, StreamId stream) override;
   void send(Now now, const StreamGate& gate, OutboundBatch batch) override;
   Expected<void> send_unwindowed(Now now, OutboundBatch batch, std::size_t largest_event) override;
+  Expected<void> send_control(Now now, std::uint16_t protocol, ByteSpan message) override;
+  std::size_t max_control_bytes() const override { return kMaxControlMessageBytes; }
   void consume(Now now, StreamId stream, bool reliable, std::uint64_t events,
                std::uint64_t bytes) override;
   void evict_idle(Now now) override;
@@ -61,7 +64,7 @@ class ModernSession final : public Session {
   std::optional<StreamStatsSnapshot> stream_stats(StreamId stream) const override;
   std::vector<StreamStatsSnapshot> all_stream_stats() const override;
   SessionStats stats() const override;
-  std::size_t stream_count() const override { return streams_.size(); }
+  std::size_t stream_count() const override;
   std::uint64_t unacknowledged_bytes() const override;
   std::vector<Unacknowledged> unacknowledged() const override;
 
@@ -177,6 +180,8 @@ class ModernSession final : public Session {
   std::vector<StreamId> limits_due_;  ///< streams whose new limit waits to be sent
   std::vector<StreamId> touched_;
   std::shared_ptr<std::atomic<std::int64_t>> queued_ =
+      std::make_shared<std::atomic<std::int64_t>>(0);
+  std::shared_ptr<std::atomic<std::int64_t>> control_queued_ =
       std::make_shared<std::atomic<std::int64_t>>(0);
   std::uint64_t reliable_openings_ = 0, datagram_openings_ = 0;
   bool queue_was_long_ = false;

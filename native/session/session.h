@@ -166,6 +166,11 @@ class Session {
   virtual void send(Now now, const StreamGate& gate, OutboundBatch batch) = 0;
   virtual Expected<void> send_unwindowed(Now now, OutboundBatch batch,
                                          std::size_t largest_event) = 0;
+  /// Queues a message of a control protocol: reliable and in order on modern sessions, one packet
+  /// on base sessions. Fails with `kTooLarge` above `max_control_bytes()`, and with `kBackpressure`
+  /// when too much waits.
+  virtual Expected<void> send_control(Now now, std::uint16_t protocol, ByteSpan message) = 0;
+  virtual std::size_t max_control_bytes() const = 0;
   virtual void consume(Now now, StreamId stream, bool reliable, std::uint64_t events,
                        std::uint64_t bytes) = 0;
   /// Evicts idle streams (spec 10 §7.3); called on heartbeat ticks.

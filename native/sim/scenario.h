@@ -51,5 +51,6 @@ std::span<const Scenario> siege_scenarios();
 std::span<const Scenario> weather_scenarios();
 std::span<const Scenario> legacy_scenarios();
 std::span<const Scenario> congestion_scenarios();
+std::span<const Scenario> capability_scenarios();
 
 }  // namespace netmesh::sim

@@ -1,6 +1,7 @@
 #pragma once
 // Event frames: `u32le length ‖ bytes`, the unit of what applications send (spec 10 §6).
 
+#include <cstring>
 #include <optional>
 
 #include "base/bytes.h"
@@ -28,5 +29,11 @@ class EventFrameReader {
   ByteSpan rest_;
   std::size_t left_;
 };
+
+/// Writes one frame; `to` has room for head and event.
+inline void write_event_frame(ByteSpan event, std::byte* to) {
+  store_le(to, static_cast<std::uint32_t>(event.size()));
+  if (!event.empty()) std::memcpy(to + kEventFrameHeaderBytes, event.data(), event.size());
+}
 
 }  // namespace netmesh::wire

@@ -21,7 +21,9 @@ inline constexpr std::uint32_t kKeyUpdate = 1;
 inline constexpr std::uint32_t kPathValidation = 2;
 /// PEER_INFO and reset datagrams.
 inline constexpr std::uint32_t kReset = 4;
-inline constexpr std::uint32_t kAll = kKeyUpdate | kPathValidation | kReset;
+/// Control protocols on reserved streams (docs/protocol.md "Control protocols").
+inline constexpr std::uint32_t kControlStreams = 8;
+inline constexpr std::uint32_t kAll = kKeyUpdate | kPathValidation | kReset | kControlStreams;
 }  // namespace feature
 
 /// `"NMX1" ‖ u16 length ‖ body`, body = the fields below in this order, then the signature as the

@@ -28,7 +28,9 @@ inline constexpr std::uint8_t kHeartbeat = 0x20;
 
 namespace subprotocol {
 inline constexpr std::uint16_t kEvents = 0x0000;
+inline constexpr std::uint16_t kChannelMembership = 0x0A00;
 inline constexpr std::uint16_t kWindowGrant = 0x0B00;
+inline constexpr std::uint16_t kCapabilityAnnouncement = 0x0C00;
 }  // namespace subprotocol
 
 /// Every field of the 64-byte header, in wire order; offsets and meanings in spec 10 §3.

@@ -50,6 +50,8 @@ export class LegacyPeer {
   /** Event-plane packets, in order of arrival. */
   readonly packets: LegacyPacket[] = [];
   readonly grants: Array<{ streamId: bigint; consumed: bigint }> = [];
+  /** Messages of the other control protocols. */
+  readonly controls: Array<{ protocol: number; data: Buffer }> = [];
   heartbeats = 0;
   /** What was dropped, and why. */
   readonly drops: string[] = [];
@@ -196,6 +198,14 @@ export class LegacyPeer {
     this.#send(this.#open().seal({ flags: FLAG.heartbeat }));
   }
 
+  /** One packet of messages of a control protocol. */
+  sendControl(protocol: number, messages: readonly Uint8Array[]): void {
+    const streamId = BigInt(protocol);
+    const { sequence } = this.#stream(streamId);
+    this.#stream(streamId).sequence++;
+    this.#send(this.#open().seal({ subprotocol: protocol, streamId, sequence }, messages));
+  }
+
   sendGrant(streamId: bigint, consumed: bigint): void {
     this.#send(
       this.#open().seal(
@@ -283,6 +293,11 @@ export class LegacyPeer {
           consumed: event.readBigUInt64LE(8),
         });
       }
+      return;
+    }
+    if (header.subprotocol !== 0) {
+      if (header.streamId !== BigInt(header.subprotocol)) throw new LegacyError('control stream');
+      for (const data of events) this.controls.push({ protocol: header.subprotocol, data });
       return;
     }
     this.packets.push({ header, events, bytes: packet.length, routed: isRouted });
