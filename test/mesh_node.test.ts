@@ -435,7 +435,7 @@ describe('peers', () => {
     await until(() => seen.length > 0);
     expect(seen).toEqual(['kept']);
     expect(() => b.on('peer:sideways' as never, listener)).toThrow(
-      'event must be one of "peer:up", "peer:down"; got "peer:sideways"',
+      'event must be one of "peer:up", "peer:down", "peer:moved"; got "peer:sideways"',
     );
   });
 });

@@ -134,7 +134,7 @@ void Node::Impl::handle_session_packet(Now now, const Endpoint& from, MutableByt
   link.revive();
   if (!link.control_messages.empty()) handle_control(now, link);
   if (link.session->closing() && link.session->closing()->by_peer) {
-    finish_closed(link);
+    finish_closed(now, link);
     return;
   }
   if (!link.in_batch) {
@@ -258,7 +258,7 @@ bool Node::poll_transmit(Now now, TransmitBatch& batch) {
     impl.transmit.pop_front();
     link.queued_to_transmit = false;
     if (link.session->closing()) {
-      impl.finish_closed(link);
+      impl.finish_closed(now, link);
     } else {
       impl.rearm(link);
     }

@@ -132,7 +132,7 @@ struct Node::Impl {
   void destroy_link(std::unique_ptr<Link> link);
   void heartbeat_tick(Now now);
   void advance_shutdown(Now now);
-  void finish_closed(Link& link);
+  void finish_closed(Now now, Link& link);
   PeerInfo info(const Link& link) const;
   StreamStats stats(const Link& link, const session::StreamStatsSnapshot& snapshot) const;
   bool unproven(const Link& link, Now now) const;

@@ -198,23 +198,48 @@ TEST_F(NodeTest, ShutsDownAtOnceWithoutPeers) {
 }
 
 /// It answered a msg1 whose sender has not spoken yet, so that it may not say goodbye to him.
-TEST_F(NodeTest, WaitsForNobodyWhoHasNotSpokenYet) {
+TEST_F(NodeTest, SaysGoodbyeToOneWhoseFirstPacketIsStillOnItsWay) {
   a.node.start(a.now());
   b.node.start(b.now());
-  for (const bool shuts_down : {false, true}) {
-    a.connect(b);
-    for (Datagram& datagram : a.sent()) b.receive(a.address, std::move(datagram.bytes));
-    EXPECT_EQ(b.sent().size(), 1u) << "the answer, which gets lost";
-    if (shuts_down) {
-      b.node.shutdown(b.now(), seconds(5));
-    } else {
-      b.node.disconnect(b.now(), a.node.node_id());
-    }
-    EXPECT_TRUE(b.sent().empty());
-    EXPECT_EQ(b.node.peer_count(), 0u);
-    EXPECT_EQ(b.sink.ups.size(), b.sink.downs.size());
-  }
+  a.connect(b);
+  for (Datagram& datagram : a.sent()) b.receive(a.address, std::move(datagram.bytes));
+  for (Datagram& datagram : b.sent()) a.receive(b.address, std::move(datagram.bytes));
+  ASSERT_EQ(a.sink.ups.size(), 1u);
+  std::vector<Datagram> on_its_way = a.sent();
+  b.node.shutdown(b.now(), seconds(5));
+  EXPECT_TRUE(b.sent().empty()) << "the msg1 may be a replay from a forged address";
+  EXPECT_TRUE(b.sink.shutdowns.empty());
+  for (Datagram& datagram : on_its_way) b.receive(a.address, std::move(datagram.bytes));
+  for (Datagram& datagram : b.sent()) a.receive(b.address, std::move(datagram.bytes));
   EXPECT_EQ(b.sink.shutdowns.size(), 1u);
+  ASSERT_EQ(a.sink.downs.size(), 1u);
+  EXPECT_EQ(a.sink.downs[0].reason, DownReason::kGoodbye);
+}
+
+TEST_F(NodeTest, WaitsNoLongerThanTheDrainForOneWhoNeverSpeaks) {
+  a.node.start(a.now());
+  b.node.start(b.now());
+  a.connect(b);
+  for (Datagram& datagram : a.sent()) b.receive(a.address, std::move(datagram.bytes));
+  EXPECT_EQ(b.sent().size(), 1u) << "the answer, which gets lost";
+  b.node.shutdown(b.now(), seconds(3));
+  EXPECT_TRUE(b.pass(seconds(2)).empty());
+  EXPECT_TRUE(b.sink.shutdowns.empty());
+  EXPECT_TRUE(b.pass(seconds(2)).empty());
+  EXPECT_EQ(b.sink.shutdowns.size(), 1u);
+  EXPECT_EQ(b.node.peer_count(), 0u);
+  EXPECT_EQ(b.sink.ups.size(), b.sink.downs.size());
+}
+
+TEST_F(NodeTest, ADisconnectOfOneWhoNeverSpeaksEndsInSilence) {
+  a.node.start(a.now());
+  b.node.start(b.now());
+  a.connect(b);
+  for (Datagram& datagram : a.sent()) b.receive(a.address, std::move(datagram.bytes));
+  EXPECT_EQ(b.sent().size(), 1u) << "the answer, which gets lost";
+  b.node.disconnect(b.now(), a.node.node_id());
+  EXPECT_TRUE(b.pass(seconds(20)).empty());
+  EXPECT_EQ(b.node.peer_count(), 0u);
 }
 
 TEST_F(NodeTest, ABlockedAddressIsNeitherHeardNorSpokenTo) {

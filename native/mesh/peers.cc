@@ -258,10 +258,14 @@ void Node::Impl::remove_link(Link& link, DownReason reason, const std::string& t
 }
 
 /// A session that either side closed ends once our own CLOSE has left.
-void Node::Impl::finish_closed(Link& link) {
+void Node::Impl::finish_closed(Now now, Link& link) {
   const auto& closing = link.session->closing();
   if (!closing) return;
-  if (!closing->by_peer && link.session->wants_transmit() && may_speak(link)) return;
+  if (!closing->by_peer && link.session->wants_transmit()) {
+    // An initiator whose first packet is still on its way hears goodbye when that has come.
+    const bool hopeless = shutting_down && drain_deadline_passed(now);
+    if (may_speak(link) || !hopeless) return;
+  }
   const session::CloseInfo info = *closing;
   DownReason reason = info.code == session::close_code::kGoodbye ? DownReason::kGoodbye
                                                                  : DownReason::kProtocolViolation;
@@ -515,11 +519,11 @@ void Node::Impl::advance_shutdown(Now now) {
   std::vector<Link*> over;
   for (auto& [id, peer] : peers) {
     if (peer.active && peer.active->session->closing() &&
-        (!peer.active->session->wants_transmit() || !may_speak(*peer.active))) {
+        (!peer.active->session->wants_transmit() || (late && !may_speak(*peer.active)))) {
       over.push_back(peer.active.get());
     }
   }
-  for (Link* link : over) finish_closed(*link);
+  for (Link* link : over) finish_closed(now, *link);
   if (peers.empty()) {
     shutdown_reported = true;
     sink.shutdown_done(unacknowledged_at_end);
