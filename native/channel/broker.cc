@@ -124,6 +124,7 @@ Received Broker::handle(Now now, NodeId from, ByteSpan bytes) {
 
 void Broker::subscribe(Now now, Peer& peer, const Subscribe& request,
                        const ModernSubscribe* modern) {
+  if (peer.spent.contains(request.nonce)) return;
   Judgement judgement = judge(now, peer, request);
   Channel* channel = find_channel(request.name.text());
   ModernAck ack;
@@ -226,6 +227,7 @@ std::uint32_t Broker::admit(Now now, Peer& peer, const Subscribe& request, Judge
   }
   const auto* before = is_member(peer, &channel) ? channel.roster.find(peer.id) : nullptr;
   const bool repeated = before != nullptr && before->extra.nonce == request.nonce;
+  if (before != nullptr && !repeated) peer.spent.add(before->extra.nonce);
   const auto joined = channel.roster.join(peer.id, request.queue_group,
                                           Grant{&peer, request.nonce, std::move(credential)});
   if (joined == ChannelRoster::Joined::kAdded) {
@@ -254,7 +256,10 @@ std::uint32_t Broker::queue_replay(const ChannelConfig& config, Channel& channel
 }
 
 void Broker::unsubscribe(Peer& peer, const Unsubscribe& request) {
-  if (Channel* channel = find_channel(request.name.text()); is_member(peer, channel)) {
+  Channel* channel = find_channel(request.name.text());
+  if (!peer.spent.contains(request.nonce) && is_member(peer, channel)) {
+    peer.spent.add(channel->roster.find(peer.id)->extra.nonce);
+    peer.spent.add(request.nonce);
     end(*channel, peer);
     drop_if_idle(*channel);
   }

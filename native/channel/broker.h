@@ -33,6 +33,7 @@
 #include "channel/rate_limit.h"
 #include "channel/registry.h"
 #include "channel/roster.h"
+#include "channel/spent_nonces.h"
 #include "channel/throttle.h"
 #include "identity/token_cache.h"
 #include "identity/token_chain.h"
@@ -248,6 +249,7 @@ class Broker {
     PeerTraits traits;
     /// What it is subscribed to, in the order of addresses.
     std::vector<Channel*> channels;
+    SpentNonces spent;
   };
   /// What becomes of a Subscribe.
   struct Judgement {

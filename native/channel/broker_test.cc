@@ -69,10 +69,11 @@ struct TestBroker {
     return std::get<ModernAck>(sent(peer).value());
   }
   bool unsubscribe(NodeId peer, std::string_view channel) {
-    broker->handle(now, peer, encode(Unsubscribe{9, name_of(channel)}));
+    const std::uint64_t nonce = random.u64();
+    broker->handle(now, peer, encode(Unsubscribe{nonce, name_of(channel)}));
     const auto message = sent(peer);
     const auto& ack = std::get<Ack>(message.value());
-    return ack.nonce == 9 && ack.accepted;
+    return ack.nonce == nonce && ack.accepted;
   }
   /// The next message that leaves, which is to go to `peer`.
   std::optional<Message> sent(NodeId peer) {
@@ -187,6 +188,19 @@ TEST(Broker, CapsTheChannelsOfAPeerButNotTheOnesItHas) {
   EXPECT_EQ(t.subscribe(kA, "b", {}, "g"), std::nullopt);
   t.unsubscribe(kA, "a");
   EXPECT_EQ(t.subscribe(kA, "d"), std::nullopt);
+}
+
+TEST(Broker, DoesNotLetALateCopyUndoWhatCameAfterIt) {
+  TestBroker t;
+  t->register_channel(config_of("a"));
+  t.up(kA);
+  const Bytes join = encode(Subscribe{1, name_of("a"), {}, {}});
+  const Bytes leave = encode(Unsubscribe{2, name_of("a")});
+  const Bytes join_again = encode(Subscribe{3, name_of("a"), {}, "workers"});
+  for (const Bytes& message : {join, join, leave, join}) t->handle(t.now, kA, message);
+  EXPECT_EQ(t->subscriptions(), 0u) << "a copy of the Subscribe came after the Unsubscribe";
+  for (const Bytes& message : {leave, join_again, leave, join}) t->handle(t.now, kA, message);
+  EXPECT_EQ(t->channel_info("a")->queue_groups, 1u) << "nor do older ones undo the newest";
 }
 
 TEST(Broker, BoundsAllSubscriptionsTogether) {
