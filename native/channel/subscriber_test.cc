@@ -84,8 +84,8 @@ struct TestSubscriber {
 
 TEST(Subscriber, SubscribesAtABasePublisherWithTheMessageOfBase) {
   TestSubscriber t(false);
-  const auto token = token_of(identity_of(0), identity_of(1).entity_id(), "lab/x",
-                              identity::kScopeSubscribe);
+  const auto token =
+      token_of(identity_of(0), identity_of(1).entity_id(), "lab/x", identity::kScopeSubscribe);
   const RequestId request =
       t.subscribe("lab/x", {.credential = bytes_of(token), .queue_group = "g", .replay = 5});
   const auto message = t.sent<Subscribe>();
@@ -120,8 +120,8 @@ TEST(Subscriber, TellsAModernPublisherMoreAndLearnsMore) {
 }
 
 TEST(Subscriber, SendsAChainOfOneToABasePublisherAsABareToken) {
-  const auto token = token_of(identity_of(0), identity_of(1).entity_id(), "lab/x",
-                              identity::kScopeSubscribe);
+  const auto token =
+      token_of(identity_of(0), identity_of(1).entity_id(), "lab/x", identity::kScopeSubscribe);
   const Bytes chain = identity::TokenChain::of({token}).value().encode();
   for (const bool modern : {false, true}) {
     TestSubscriber t(modern);
@@ -134,8 +134,7 @@ TEST(Subscriber, SendsAChainOfOneToABasePublisherAsABareToken) {
 TEST(Subscriber, RefusesBadRequestsBeforeAnyEffect) {
   TestSubscriber t(true, {.max_subscriptions = 1});
   const auto refusal = [&](NodeId publisher, const char* channel, SubscribeOptions options) {
-    const auto result =
-        t->subscribe(t.now, publisher, name_of(channel), std::move(options));
+    const auto result = t->subscribe(t.now, publisher, name_of(channel), std::move(options));
     EXPECT_FALSE(result);
     return result ? Error{} : result.error();
   };
@@ -173,9 +172,8 @@ TEST(Subscriber, ReportsEveryReasonOfARefusal) {
     const auto done = t.event<SubscribeDone>();
     EXPECT_EQ(done.outcome, Outcome::kRefused);
     EXPECT_EQ(refused(done.reason).message, text);
-    EXPECT_EQ(refused(done.reason).kind, reason == AckReason::kUnauthorized
-                                             ? ErrorKind::kChannelDenied
-                                             : ErrorKind::kChannel);
+    EXPECT_EQ(refused(done.reason).kind,
+              reason == AckReason::kUnauthorized ? ErrorKind::kChannelDenied : ErrorKind::kChannel);
     EXPECT_EQ(t->size(), 0u);
   }
 }
