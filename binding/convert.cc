@@ -36,6 +36,10 @@ const char* code_of(ErrorKind kind) {
       return "ERR_NETMESH_FATAL";
     case ErrorKind::kShutDown:
       return "ERR_NETMESH_SHUT_DOWN";
+    case ErrorKind::kChannel:
+      return "ERR_NETMESH_CHANNEL";
+    case ErrorKind::kChannelDenied:
+      return "ERR_NETMESH_CHANNEL_UNAUTHORIZED";
     case ErrorKind::kRedex:
       return "ERR_NETMESH_REDEX";
     case ErrorKind::kRedexClosed:

@@ -39,6 +39,7 @@ const SANS_IO = [
   'native/identity',
   'native/predicate',
   'native/capability',
+  'native/channel',
 ];
 const SANS_IO_HEADERS =
   /^(thread|mutex|shared_mutex|condition_variable|future|random|fstream|filesystem)$/;

@@ -19,6 +19,8 @@ enum class ErrorKind {
   kConnection,       ///< a handshake or the socket failed
   kFatal,            ///< the call is not allowed in this state
   kShutDown,         ///< the node has been shut down
+  kChannel,          ///< a name, a config or a request about a channel was refused
+  kChannelDenied,    ///< the publisher does not let this node join
   kRedex,            ///< a log cannot do this, as it is or as it is configured
   kRedexClosed,      ///< the log was closed
   kRedexTooLarge,    ///< the payload exceeds what the log can hold

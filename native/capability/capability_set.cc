@@ -31,11 +31,8 @@ void CapabilitySet::add_tag(std::string_view tag) {
 bool CapabilitySet::has_tag(std::string_view tag) const {
   if (tag.empty()) return false;
   if (tags.contains(tag)) return true;
-  const Tag wanted = Tag::parse(tag);
-  if (wanted.shape != TagShape::kAxisValue) return false;
-  std::string other(tag);
-  other[wanted.axis.size() + 1 + wanted.key.size()] = wanted.separator == '=' ? ':' : '=';
-  return tags.contains(other);
+  const std::string other = other_spelling(tag);
+  return !other.empty() && tags.contains(other);
 }
 
 bool is_reserved_metadata(std::string_view key) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "capability/tag.h"
+
 namespace netmesh::capability {
 namespace {
 
@@ -340,6 +342,33 @@ std::optional<CapabilitySet> CapabilityIndex::capabilities_of(NodeId node) const
   for (const WordId id : entry.tags) set.tags.insert(tags_.word(id));
   set.metadata.insert(entry.metadata.begin(), entry.metadata.end());
   return set;
+}
+
+std::optional<bool> CapabilityIndex::satisfies(NodeId node, const Filter& filter,
+                                               TimePoint now) const {
+  const auto known = slot_of_.find(node);
+  if (known == slot_of_.end() || hot_[known->second].expires_at <= now) return std::nullopt;
+  const Entry& entry = entries_[known->second];
+  const auto holds = [](const std::vector<WordId>& present, const Postings& postings,
+                        std::string_view word) {
+    const WordId* id = postings.find(word);
+    return id != nullptr && std::binary_search(present.begin(), present.end(), *id);
+  };
+  const auto has_tag = [&](const std::string& tag) {
+    if (holds(entry.tags, tags_, tag)) return true;
+    const std::string other = other_spelling(tag);
+    return !other.empty() && holds(entry.tags, tags_, other);
+  };
+  const auto has_some = [&](const std::vector<WordId>& present, const Postings& postings,
+                            const std::vector<std::string>& wanted) {
+    return wanted.empty() ||
+           std::any_of(wanted.begin(), wanted.end(),
+                       [&](const std::string& word) { return holds(present, postings, word); });
+  };
+  return hot_[known->second].numbers.satisfies(NumericConditions::of(filter)) &&
+         std::all_of(filter.require_tags.begin(), filter.require_tags.end(), has_tag) &&
+         has_some(entry.models, models_, filter.require_models) &&
+         has_some(entry.tools, tools_, filter.require_tools);
 }
 
 std::optional<std::uint64_t> CapabilityIndex::version_of(NodeId node) const {

@@ -89,6 +89,9 @@ class CapabilityIndex {
   /// There is an entry that has not expired.
   bool is_live(NodeId node, TimePoint now) const;
   std::optional<CapabilitySet> capabilities_of(NodeId node) const;
+  /// Whether what a node announced fits, tags by meaning, as channel access needs it; nothing when
+  /// the node is not known or its announcement has expired.
+  std::optional<bool> satisfies(NodeId node, const Filter& filter, TimePoint now) const;
   std::optional<std::uint64_t> version_of(NodeId node) const;
   /// The node with this low half of an origin hash, unless there are several.
   std::optional<NodeId> by_wire_origin(std::uint32_t origin) const;

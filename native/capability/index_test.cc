@@ -162,6 +162,21 @@ TEST(CapabilityIndex, AgreesWithTheRulesReadOneByOneWhileNodesComeChangeAndGo) {
   EXPECT_TRUE(index.find_nodes({}, at(0).monotonic).empty());
 }
 
+TEST(CapabilityIndex, JudgesOneNodeAsItsSetAloneIsJudged) {
+  Random random(12);
+  for (int round = 0; round < 300; ++round) {
+    CapabilityIndex index = index_for();
+    const CapabilitySet set = random_set(random);
+    index.upsert(announcement_of(2, random_set(random)), at(0));
+    index.upsert(announcement_of(3, set), at(0));
+    Filter filter = random_filter(random);
+    if (random.flip()) filter.require_tags.push_back("software.os:linux");
+    EXPECT_EQ(index.satisfies(NodeId(3), filter, at(1).monotonic), matches(filter, set));
+    EXPECT_EQ(index.satisfies(NodeId(4), filter, at(1).monotonic), std::nullopt) << "not known";
+    EXPECT_EQ(index.satisfies(NodeId(3), filter, at(300).monotonic), std::nullopt) << "expired";
+  }
+}
+
 TEST(CapabilityIndex, BelievesOnlyNewerVersionsUntilANodeWasForgotten) {
   CapabilityIndex index = index_for();
   EXPECT_EQ(index.upsert(announcement_of(5, set_of({"a"}), 10), at(0)), Outcome::kAdded);

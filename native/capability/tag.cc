@@ -30,6 +30,14 @@ Tag Tag::parse(std::string_view text) {
           rest.substr(separator + 1)};
 }
 
+std::string other_spelling(std::string_view tag) {
+  const Tag parsed = Tag::parse(tag);
+  if (parsed.shape != TagShape::kAxisValue) return {};
+  std::string other(tag);
+  other[parsed.axis.size() + 1 + parsed.key.size()] = parsed.separator == '=' ? ':' : '=';
+  return other;
+}
+
 bool Tag::means_the_same_as(const Tag& other) const {
   return shape == other.shape && axis == other.axis && key == other.key && value == other.value;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace netmesh::capability {
@@ -25,6 +26,10 @@ struct Tag {
 };
 
 bool is_axis_name(std::string_view word);
+
+/// The tag that means the same with the other of the separators `=` and `:`; empty when there is
+/// none.
+std::string other_spelling(std::string_view tag);
 
 /// Decimal digits only, in the range of T; nothing for anything else.
 template <typename T>

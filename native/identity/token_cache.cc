@@ -52,10 +52,26 @@ TokenResult<TokenCache::Stored> TokenCache::insert(const PermissionToken& token,
 
 TokenResult<void> TokenCache::check(const EntityId& subject, Scope action, std::uint64_t channel,
                                     UnixSeconds now, const RevocationRegistry* revocations) const {
-  if (permits(find(subject, channel), subject, action, channel, now, revocations)) return {};
-  if (has_wildcards_ && permits(find(subject, 0), subject, action, channel, now, revocations))
-    return {};
+  return answer({subject, action, channel, revocations, nullptr}, now);
+}
+
+TokenResult<void> TokenCache::check_issued_by(std::span<const EntityId> issuers,
+                                              const EntityId& subject, Scope action,
+                                              std::uint64_t channel, UnixSeconds now,
+                                              const RevocationRegistry* revocations) const {
+  return answer({subject, action, channel, revocations, &issuers}, now);
+}
+
+TokenResult<void> TokenCache::answer(const Question& question, UnixSeconds now) const {
+  if (permits(find(question.subject, question.channel), question, now)) return {};
+  if (has_wildcards_ && permits(find(question.subject, 0), question, now)) return {};
   return tl::unexpected(TokenFailure::kNotAuthorized);
+}
+
+bool TokenCache::contains(const PermissionToken& token) const {
+  const bool wildcard = scope_contains(token.scope, kScopeWildcard);
+  const Tokens* tokens = find(token.subject, wildcard ? 0 : token.channel_hash);
+  return tokens != nullptr && std::find(tokens->begin(), tokens->end(), token) != tokens->end();
 }
 
 std::optional<PermissionToken> TokenCache::get(const EntityId& subject, std::uint64_t channel,
@@ -90,15 +106,19 @@ const TokenCache::Tokens* TokenCache::find(const EntityId& subject, std::uint64_
   return found == slots_.end() ? nullptr : &found->second;
 }
 
-bool TokenCache::permits(const Tokens* tokens, const EntityId& subject, Scope action,
-                         std::uint64_t channel, UnixSeconds now,
-                         const RevocationRegistry* revocations) const {
+bool TokenCache::permits(const Tokens* tokens, const Question& question, UnixSeconds now) const {
   if (tokens == nullptr) return false;
+  const auto trusted = [&](const EntityId& issuer) {
+    return question.issuers == nullptr ||
+           std::find(question.issuers->begin(), question.issuers->end(), issuer) !=
+               question.issuers->end();
+  };
   return std::any_of(tokens->begin(), tokens->end(), [&](const PermissionToken& token) {
-    return token.subject == subject && token.authorizes(action, channel) &&
+    return token.subject == question.subject &&
+           token.authorizes(question.action, question.channel) && trusted(token.issuer) &&
            token.check_window(now, options_.skew_seconds).has_value() &&
-           (revocations == nullptr ||
-            !revocations->is_revoked(token.issuer, token.issuer_generation));
+           (question.revocations == nullptr ||
+            !question.revocations->is_revoked(token.issuer, token.issuer_generation));
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -43,6 +44,12 @@ class TokenCache {
   /// revoked, for this channel or for all. An expired token never hides a valid one.
   TokenResult<void> check(const EntityId& subject, Scope action, std::uint64_t channel,
                           UnixSeconds now, const RevocationRegistry* revocations = nullptr) const;
+  /// The same, counting only tokens that one of `issuers` signed: without any, nothing permits.
+  TokenResult<void> check_issued_by(std::span<const EntityId> issuers, const EntityId& subject,
+                                    Scope action, std::uint64_t channel, UnixSeconds now,
+                                    const RevocationRegistry* revocations = nullptr) const;
+  /// This very token is kept, so its signature was verified.
+  bool contains(const PermissionToken& token) const;
 
   /// The first token of the exact slot that is valid now, else its first, else none.
   std::optional<PermissionToken> get(const EntityId& subject, std::uint64_t channel,
@@ -67,9 +74,18 @@ class TokenCache {
   };
   using Tokens = std::vector<PermissionToken>;
 
+  /// What is asked of a slot. Without `issuers` anybody may have signed.
+  struct Question {
+    const EntityId& subject;
+    Scope action = 0;
+    std::uint64_t channel = 0;
+    const RevocationRegistry* revocations = nullptr;
+    const std::span<const EntityId>* issuers = nullptr;
+  };
+
   const Tokens* find(const EntityId& subject, std::uint64_t slot) const;
-  bool permits(const Tokens* tokens, const EntityId& subject, Scope action, std::uint64_t channel,
-               UnixSeconds now, const RevocationRegistry* revocations) const;
+  TokenResult<void> answer(const Question& question, UnixSeconds now) const;
+  bool permits(const Tokens* tokens, const Question& question, UnixSeconds now) const;
   bool make_room(UnixSeconds now);
 
   Options options_;

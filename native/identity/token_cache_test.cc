@@ -96,6 +96,24 @@ TEST(TokenCache, RefusesWhatItsIssuerRevoked) {
   EXPECT_FALSE(permits(cache, kScopePublish, kStart, kChannel, &revocations));
 }
 
+TEST(TokenCache, CountsOnlyTokensOfTheIssuersAskedFor) {
+  TokenCache cache;
+  const PermissionToken token = token_for(kScopePublish);
+  EXPECT_FALSE(cache.contains(token));
+  EXPECT_EQ(cache.insert(token, kStart), Stored::kAdded);
+  EXPECT_TRUE(cache.contains(token));
+  EXPECT_FALSE(cache.contains(token_for(kScopePublish, 200))) << "alike, but another one";
+  const EntityId issuers[] = {testing::repeated(9), spec_issuer().public_key()};
+  const auto permitted = [&](std::span<const EntityId> asked) {
+    return cache
+        .check_issued_by(asked, spec_subject().public_key(), kScopePublish, kChannel, kStart)
+        .has_value();
+  };
+  EXPECT_TRUE(permitted(issuers));
+  EXPECT_FALSE(permitted({issuers, 1}));
+  EXPECT_FALSE(permitted({})) << "nobody is not anybody";
+}
+
 TEST(TokenCache, AppliesItsSkewAndCapsIt) {
   TokenCache cache({.skew_seconds = 60});
   cache.insert(token_for(kScopePublish), kStart).value();

@@ -36,6 +36,14 @@ Bytes TokenChain::encode() const {
 }
 
 TokenResult<void> TokenChain::verify(const Question& question, UnixSeconds now) const {
+  if (auto sound = check(question, now); !sound) return sound;
+  for (const PermissionToken& link : links_) {
+    if (!link.verify()) return tl::unexpected(TokenFailure::kInvalidSignature);
+  }
+  return {};
+}
+
+TokenResult<void> TokenChain::check(const Question& question, UnixSeconds now) const {
   const auto& roots = question.roots;
   if (std::find(roots.begin(), roots.end(), links_.front().issuer) == roots.end())
     return tl::unexpected(TokenFailure::kNotAuthorized);
@@ -49,11 +57,7 @@ TokenResult<void> TokenChain::verify(const Question& question, UnixSeconds now) 
       return tl::unexpected(TokenFailure::kTtlTooLong);
   }
   if (auto links = check_links(question); !links) return links;
-  if (auto handovers = check_handovers(); !handovers) return handovers;
-  for (const PermissionToken& link : links_) {
-    if (!link.verify()) return tl::unexpected(TokenFailure::kInvalidSignature);
-  }
-  return {};
+  return check_handovers();
 }
 
 TokenResult<void> TokenChain::check_links(const Question& question) const {

@@ -107,6 +107,23 @@ TEST(TokenChain, RefusesAnyForgedLink) {
   }
 }
 
+TEST(TokenChain, CanBeCheckedAgainWithoutItsSignatures) {
+  Line line(2);
+  const TokenChain good = TokenChain::of(line.tokens).value();
+  const EntityId root = line.keys[0].public_key();
+  TokenChain::Question question;
+  question.action = kScopeSubscribe;
+  question.channel = kChannel;
+  question.presenter = line.keys.back().public_key();
+  question.roots = {&root, 1};
+  EXPECT_TRUE(good.check(question, kStart + 20));
+  EXPECT_EQ(good.check(question, kStart + 100).error(), TokenFailure::kExpired);
+  line.tokens[1].signature = {};
+  const TokenChain forged = TokenChain::of(line.tokens).value();
+  EXPECT_TRUE(forged.check(question, kStart + 20));
+  EXPECT_EQ(forged.verify(question, kStart + 20).error(), TokenFailure::kInvalidSignature);
+}
+
 TEST(TokenChain, RefusesLinksThatDoNotFitTogether) {
   Line depth(3);
   depth.tokens[1].delegation_depth = depth.tokens[0].delegation_depth;
