@@ -230,6 +230,9 @@ runtime::NodeOptions to_node_options(const Napi::Value& value) {
   take_option(source, "requireSignedCapabilities", options.require_signed_capabilities, to_bool);
   take_option(source, "capabilityGcIntervalMs", options.capability_gc_interval_ms, to_number);
   take_option(source, "announceIntervalMs", options.announce_interval_ms, to_number);
+  take_option(source, "tokenSweepIntervalMs", options.token_sweep_interval_ms, to_number);
+  take_option(source, "membershipAckTimeoutMs", options.membership_ack_timeout_ms, to_number);
+  take_option(source, "publishTimeoutMs", options.publish_timeout_ms, to_number);
   take_option(source, "subnet", options.subnet, [](const Napi::Value& levels, const char* name) {
     return identity::SubnetId(to_u32(levels, name));
   });
@@ -379,6 +382,22 @@ Napi::Array from_unacknowledged(Napi::Env env,
 
 }  // namespace
 
+namespace {
+
+Napi::Array from_failures(Napi::Env env,
+                          const std::vector<std::pair<std::uint64_t, std::string>>& failures) {
+  Napi::Array out = Napi::Array::New(env, failures.size());
+  for (std::uint32_t i = 0; i < failures.size(); ++i) {
+    Napi::Object failure = Napi::Object::New(env);
+    failure.Set("nodeId", from_u64(env, failures[i].first));
+    failure.Set("message", failures[i].second);
+    out.Set(i, failure);
+  }
+  return out;
+}
+
+}  // namespace
+
 Napi::Object from_control_event(Napi::Env env, const runtime::ControlEvent& event) {
   using Kind = runtime::ControlEvent::Kind;
   Napi::Object out = Napi::Object::New(env);
@@ -430,6 +449,34 @@ Napi::Object from_control_event(Napi::Env env, const runtime::ControlEvent& even
     case Kind::kShutdownDone:
       begin("shutdownDone");
       out.Set("unacknowledged", from_unacknowledged(env, event.unacknowledged));
+      break;
+    case Kind::kPublishDone:
+      begin("publishDone");
+      set(out, "request", event.request);
+      set(out, "error", event.error);
+      if (event.error) break;
+      set(out, "attempted", event.attempted);
+      set(out, "delivered", event.delivered);
+      out.Set("errors", from_failures(env, event.failures));
+      break;
+    case Kind::kSubscribeDone:
+    case Kind::kUnsubscribeDone:
+      begin(event.kind == Kind::kSubscribeDone ? "subscribeDone" : "unsubscribeDone");
+      set(out, "request", event.request);
+      set(out, "replayed", event.replayed);
+      set(out, "timedOut", event.flag);
+      set(out, "error", event.error);
+      break;
+    case Kind::kSubscriptionSuspended:
+    case Kind::kSubscriptionResumed:
+    case Kind::kSubscriptionLost:
+      begin(event.kind == Kind::kSubscriptionSuspended ? "subscriptionSuspended"
+            : event.kind == Kind::kSubscriptionResumed ? "subscriptionResumed"
+                                                       : "subscriptionLost");
+      set(out, "peer", event.peer);
+      set(out, "streamId", event.stream_id);
+      set(out, "channel", event.text);
+      if (event.error) set(out, "reason", event.error->message);
       break;
     case Kind::kWatchesReady:
       begin("watchesReady");

@@ -45,6 +45,18 @@ class NodeWrap : public Napi::ObjectWrap<NodeWrap> {
   Napi::Value counters(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
   void consume(const Napi::CallbackInfo& info);
+  // node_channels.cc
+  void register_channel(const Napi::CallbackInfo& info);
+  Napi::Value unregister_channel(const Napi::CallbackInfo& info);
+  Napi::Value subscribe(const Napi::CallbackInfo& info);
+  Napi::Value unsubscribe(const Napi::CallbackInfo& info);
+  void cancel_membership(const Napi::CallbackInfo& info);
+  Napi::Value publish(const Napi::CallbackInfo& info);
+  Napi::Value channels(const Napi::CallbackInfo& info);
+  Napi::Value subscribers(const Napi::CallbackInfo& info);
+  Napi::Value subscriptions(const Napi::CallbackInfo& info);
+  void install_credential(const Napi::CallbackInfo& info);
+  void revoke_below(const Napi::CallbackInfo& info);
   // node_capabilities.cc
   void announce(const Napi::CallbackInfo& info);
   Napi::Value find_nodes(const Napi::CallbackInfo& info);

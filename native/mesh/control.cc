@@ -35,10 +35,16 @@ void Node::Impl::control_peer_up(Now now, const Link& link) {
   traits.large_messages = link.session->modern();
   traits.entity = link.entity_id;
   announcer.peer_up(now, link.peer, traits);
+  broker.peer_up(link.peer, {link.session->modern(), link.entity_id});
+  subscriber.peer_up(now, link.peer, {link.session->modern()});
 }
 
 void Node::Impl::control_peer_down(NodeId peer) {
   announcer.peer_down(peer);
+  broker.peer_down(peer);
+  subscriber.peer_down(turn_time, peer);
+  fail_tickets(turn_time, peer);
+  std::erase_if(stalled, [&](const auto& each) { return each.first.first == peer; });
   std::erase_if(learnt_routes, [&](const auto& route) { return route.second.via == peer; });
 }
 
@@ -51,6 +57,10 @@ void Node::Impl::handle_control(Now now, Link& link) {
       case wire::subprotocol::kCapabilityAnnouncement:
         count(announcer.handle(now, link.peer, as_text(message.bytes)));
         break;
+      case wire::subprotocol::kChannelMembership:
+        if (broker.handle(now, link.peer, message.bytes) == channel::Received::kForSubscriber)
+          subscriber.handle(now, link.peer, message.bytes);
+        break;
       default:
         ++counters.dropped_control;
     }
@@ -61,6 +71,7 @@ void Node::Impl::handle_control(Now now, Link& link) {
 void Node::Impl::take_capability_event(const capability::Announcer::Event& event) {
   if (const auto* identified = std::get_if<capability::Announcer::PeerIdentified>(&event)) {
     if (Link* link = find_link(identified->peer)) link->entity_id = identified->entity;
+    broker.entity_learnt(identified->peer, identified->entity);
     return;
   }
   const auto& offer = std::get<capability::Announcer::RouteOffer>(event);
@@ -108,22 +119,28 @@ void Node::Impl::pump_control(Now now) {
     if (!sent) ++counters.control_not_sent;
     touch(*link);
   }
+  pump_channels(now);
   if (capability_index.watches_ready() && !std::exchange(watches_reported, true))
     sink.watches_ready();
 }
 
 void Node::Impl::control_timeout(Now now) {
   announcer.handle_timeout(now);
+  broker.handle_timeout(now);
+  subscriber.handle_timeout(now);
+  if (stall_check_at && *stall_check_at <= now.monotonic) give_up_stalled(now);
   // Watches learn at once what expires; queries leave it out anyway.
   if (capability_index.has_watches()) capability_index.sweep(now.monotonic);
 }
 
 std::optional<TimePoint> Node::Impl::next_control_timeout() const {
-  const auto announcing = announcer.next_timeout();
-  const auto expiry =
-      capability_index.has_watches() ? capability_index.next_expiry() : std::nullopt;
-  if (!announcing || !expiry) return announcing ? announcing : expiry;
-  return std::min(*announcing, *expiry);
+  std::optional<TimePoint> next = stall_check_at;
+  for (const auto& due :
+       {announcer.next_timeout(), broker.next_timeout(), subscriber.next_timeout(),
+        capability_index.has_watches() ? capability_index.next_expiry() : std::nullopt}) {
+    if (due && (!next || *due < *next)) next = due;
+  }
+  return next;
 }
 
 Expected<void> Node::announce(Now now, capability::CapabilitySet set,

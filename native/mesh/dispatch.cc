@@ -133,6 +133,7 @@ void Node::Impl::handle_session_packet(Now now, const Endpoint& from, MutableByt
   link.last_activity_ns = now.unix_ns;
   link.revive();
   if (!link.control_messages.empty()) handle_control(now, link);
+  if (!link.settled_tickets.empty()) settle_tickets(now, link);
   if (link.session->closing() && link.session->closing()->by_peer) {
     finish_closed(now, link);
     return;
@@ -231,6 +232,7 @@ bool Node::Impl::transmit_link(Now now, Link& link, TransmitBatch& batch, bool& 
 
 bool Node::poll_transmit(Now now, TransmitBatch& batch) {
   Impl& impl = *impl_;
+  impl.turn_time = now;
   impl.pump_control(now);
   while (!impl.raw.empty()) {
     const Impl::RawDatagram& datagram = impl.raw.front();

@@ -118,6 +118,7 @@ struct Link final : session::SessionEvents {
   std::function<void(Link&)> on_confirmed;
   std::function<void(Link&)> on_revived;
   std::vector<ControlMessage> control_messages;  ///< of the packet at hand
+  std::vector<std::uint64_t> settled_tickets;    ///< likewise
   crypto::Key message1_digest{};                 ///< responder: of the msg1 that made it
   Bytes message2;  ///< responder: the reply datagram, for a repeated msg1
   std::optional<crypto::Key> entity_id;
@@ -164,6 +165,7 @@ struct Link final : session::SessionEvents {
   void credit_available(StreamId stream, std::uint64_t epoch) override {
     sink.credit_available(peer, stream, epoch);
   }
+  void batch_acknowledged(std::uint64_t ticket) override { settled_tickets.push_back(ticket); }
   void control(std::uint16_t protocol, ByteSpan first, ByteSpan second) override {
     Bytes& bytes = control_messages.emplace_back(ControlMessage{protocol, {}}).bytes;
     bytes.reserve(first.size() + second.size());

@@ -14,6 +14,8 @@
 #include "base/time.h"
 #include "capability/announcer.h"
 #include "capability/index.h"
+#include "channel/broker.h"
+#include "channel/subscriber.h"
 #include "crypto/secret.h"
 #include "mesh/handshake_limiter.h"
 #include "mesh/node_sink.h"
@@ -61,6 +63,11 @@ struct NodeConfig {
   std::uint32_t max_indexed_nodes = 65'536;
   identity::SubnetId subnet;
   std::optional<identity::SubnetPolicy> subnet_policy;
+  /// How often the rights of subscribers are looked at again.
+  Duration token_sweep_interval = std::chrono::seconds(30);
+  Duration membership_ack_timeout = std::chrono::seconds(5);
+  /// A reliable publish waits for a subscriber that takes nothing for so long.
+  Duration publish_patience = std::chrono::seconds(5);
 };
 
 /// A peer as users see it.
@@ -117,6 +124,15 @@ struct NodeCounters {
   std::uint64_t announcements_over_limit = 0;  ///< of one peer's rate, or of the index
   std::uint64_t dropped_control = 0;           ///< messages of protocols that this node lacks
   std::uint64_t control_not_sent = 0;          ///< too many waited, or too large for the peer
+};
+
+/// How a publish treats failures (spec 31 §7).
+enum class OnFailure : std::uint8_t { kBestEffort, kFailFast, kCollect };
+
+struct PublishOptions {
+  std::optional<bool> reliable;  ///< what the channel's config says
+  OnFailure on_failure = OnFailure::kBestEffort;
+  std::uint32_t max_inflight = 32;  ///< subscribers whose acknowledgement is awaited at a time
 };
 
 struct ConnectOptions {
@@ -188,6 +204,26 @@ class Node {
   capability::Received take_announcement(Now now, NodeId from, std::string_view document);
   /// An index entry without capabilities for five minutes, past all checks; for tests.
   void inject_synthetic_peer(Now now, NodeId node);
+
+  // --- channels ---
+  channel::Broker& broker();
+  const channel::Broker& broker() const;
+  Expected<channel::RequestId> subscribe(Now now, NodeId publisher,
+                                         const channel::ChannelName& name,
+                                         channel::SubscribeOptions options);
+  Expected<channel::RequestId> unsubscribe(Now now, NodeId publisher,
+                                           const channel::ChannelName& name);
+  void cancel_membership(Now now, channel::RequestId request);
+  const channel::Subscriber& subscriptions() const;
+  /// Sends `frames`, `sizes.size()` event frames back to back, to every subscriber. `publish_done`
+  /// follows, perhaps at once, with `request`.
+  void publish(Now now, RequestId request, const channel::ChannelName& name, Slab frames,
+               const std::vector<std::uint32_t>& sizes, const PublishOptions& options);
+  /// A token, or a chain of them, that lets this node publish.
+  identity::TokenResult<void> install_credential(Now now, ByteSpan credential);
+  /// Tokens that `issuer` signed under generations below `floor` count no more; false when too many
+  /// issuers are known.
+  bool revoke_below(Now now, const identity::EntityId& issuer, std::uint32_t floor);
 
   // --- streams ---
   /// Opens or looks up; the first opening decides (spec 10 §7.2).

@@ -4,6 +4,7 @@
 // control.cc (protocols between nodes).
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <unordered_map>
@@ -11,6 +12,8 @@
 #include <vector>
 
 #include "capability/announcer.h"
+#include "channel/broker.h"
+#include "channel/subscriber.h"
 #include "mesh/cookie_jar.h"
 #include "mesh/handshake_limiter.h"
 #include "mesh/link.h"
@@ -88,6 +91,37 @@ struct Node::Impl {
     const Impl& node;
   };
 
+  /// What the broker asks.
+  struct ChannelHost final : channel::BrokerHost {
+    explicit ChannelHost(const Impl& owner) : node(owner) {}
+    std::optional<identity::SubnetId> subnet_of(NodeId peer) const override;
+    std::optional<bool> satisfies(NodeId id, const capability::Filter& filter,
+                                  TimePoint now) const override;
+    const Impl& node;
+  };
+
+  /// A publish on its way to its subscribers.
+  struct Publishing {
+    RequestId request = 0;
+    channel::ChannelName name;
+    Slab frames;
+    session::OutboundBatch shape;  ///< cost and counts of a batch, without its frames
+    std::uint32_t largest = 0;     ///< payload
+    session::StreamConfig stream;
+    OnFailure on_failure = OnFailure::kBestEffort;
+    std::uint32_t max_inflight = 0;
+    std::vector<NodeId> nodes;
+    std::size_t next = 0;  ///< of `nodes`
+    std::uint32_t inflight = 0;
+    TimePoint progress_at{};
+    PublishReport report;
+  };
+  using PublishNumber = std::uint64_t;
+  struct Ticket {
+    PublishNumber publishing = 0;
+    NodeId node;
+  };
+
   /// A way to a node that is no peer, learnt from its announcements (spec 30 §10).
   struct LearntRoute {
     NodeId via;
@@ -159,6 +193,19 @@ struct Node::Impl {
   void control_timeout(Now now);
   std::optional<TimePoint> next_control_timeout() const;
 
+  // channels.cc
+  void advance(Now now, PublishNumber number, Publishing& publishing);
+  void finish(Publishing& publishing);
+  std::optional<std::string> send_to_subscriber(Now now, PublishNumber number,
+                                                Publishing& publishing, NodeId node);
+  Expected<std::shared_ptr<session::StreamGate>> channel_stream(Now now, Link& link,
+                                                                session::StreamConfig config);
+  void settle_tickets(Now now, Link& link);
+  void fail_tickets(Now now, NodeId peer);
+  void give_up_stalled(Now now);
+  void replay_retained(Now now);
+  void pump_channels(Now now);
+
   // dispatch.cc
   void handle_session_packet(Now now, const Endpoint& from, MutableByteSpan packet, SessionId id,
                              bool routed, bool modern);
@@ -193,6 +240,18 @@ struct Node::Impl {
   CapabilityHost capability_host{*this};
   capability::CapabilityIndex capability_index;
   capability::Announcer announcer;
+  identity::TokenCache tokens;
+  identity::RevocationRegistry revocations;
+  ChannelHost channel_host{*this};
+  channel::Broker broker;
+  channel::Subscriber subscriber;
+  std::map<PublishNumber, Publishing> publishings;  ///< oldest first
+  PublishNumber next_publishing = 1;
+  std::unordered_map<std::uint64_t, Ticket> tickets;
+  std::uint64_t next_ticket = 1;
+  /// Subscribers that took nothing for too long, with what waited for them then.
+  std::map<std::pair<NodeId, StreamId>, std::uint64_t> stalled;
+  std::optional<TimePoint> stall_check_at;
   bool watches_reported = false;  ///< until one is polled
   HandshakeLimiter limiter;
   CookieJar cookies;

@@ -9,6 +9,7 @@
 #include "base/endpoint.h"
 #include "base/error.h"
 #include "base/ids.h"
+#include "channel/subscriber.h"
 
 namespace netmesh::mesh {
 
@@ -26,6 +27,17 @@ enum class DownReason {
   kProtocolViolation,  ///< either side broke the protocol; the text says how
   kShutdown,           ///< this node was shut down
   kRestarted,          ///< the peer lost its state; a new session follows
+};
+
+/// What became of one publish (spec 31 §7).
+struct PublishReport {
+  struct Failure {
+    NodeId node;
+    std::string text;
+  };
+  std::uint32_t attempted = 0;
+  std::uint32_t delivered = 0;  ///< acknowledged, for reliable publishes to modern peers
+  std::vector<Failure> failures;
 };
 
 /// What a stream had sent or queued when its node ended, and its peer had not acknowledged.
@@ -65,6 +77,9 @@ class NodeSink {
 
   /// The sender half of this stream has credit again or was closed; asked for by `want_credit`.
   virtual void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) = 0;
+  virtual void publish_done(RequestId /*request*/, Expected<PublishReport> /*report*/) {}
+  /// What this node's own subscriptions go through.
+  virtual void subscription_event(const channel::Subscriber::Event& /*event*/) {}
   /// A watch on capabilities has something to report; once until one is polled.
   virtual void watches_ready() {}
   /// After `Node::shutdown`: every goodbye is on its way, and what was sent was acknowledged or

@@ -39,6 +39,22 @@ capability::Announcer::Options announcer_options(const NodeConfig& config) {
   return out;
 }
 
+channel::Broker::Options broker_options(const NodeConfig& config,
+                                        const identity::LocalIdentity& self) {
+  channel::Broker::Options out;
+  out.self = self.node_id;
+  out.entity = self.entity_id();
+  out.own_subnet = config.subnet;
+  out.sweep_interval = config.token_sweep_interval;
+  return out;
+}
+
+channel::Subscriber::Options subscriber_options(const NodeConfig& config) {
+  channel::Subscriber::Options out;
+  out.ack_timeout = config.membership_ack_timeout;
+  return out;
+}
+
 std::string aead_name(crypto::AeadAlgorithm algorithm) {
   return algorithm == crypto::AeadAlgorithm::kAes256Gcm ? "aes-256-gcm" : "chacha20-poly1305";
 }
@@ -67,6 +83,11 @@ Node::Impl::Impl(NodeConfig node_config, RandomSource& random_source, NodeSink& 
       capability_index(index_options(config, handshake_context.identity.node_id)),
       announcer(handshake_context.identity, capability_index, capability_host, random_source,
                 announcer_options(config)),
+      tokens({.skew_seconds = 0, .hash_seed = random_source.u64()}),
+      revocations(random_source.u64()),
+      broker(channel_host, tokens, revocations, random_source,
+             broker_options(config, handshake_context.identity)),
+      subscriber(random_source, subscriber_options(config)),
       limiter(random_source.u64(), config.unproven_handshakes_per_second),
       cookies(random_source) {
   config.heartbeat_interval = std::max(config.heartbeat_interval, kMinHeartbeat);
@@ -227,6 +248,8 @@ void Node::Impl::confirm(Link& link) {
 void Node::Impl::destroy_link(std::unique_ptr<Link> link) {
   end_probe(*link);
   note_ended(link->session->id());
+  if (const Link* active = find_link(link->peer); active == nullptr || active == link.get())
+    fail_tickets(turn_time, link->peer);
   counters.dropped_overflow += link->session->stats().events_dropped;
   auto session = sessions.find(link->session->id());
   if (session != sessions.end() && session->second == link.get()) sessions.erase(session);
@@ -487,6 +510,8 @@ void Node::shutdown(Now now, Duration drain) {
   impl.shutting_down = true;
   impl.drain_until_ = now.monotonic + drain;
   impl.held.clear();
+  impl.broker.shutdown();
+  impl.pump_control(now);
   while (!impl.connects.empty()) {
     impl.fail_connect(impl.connects.size() - 1,
                       Error{ErrorKind::kShutDown, "adapter is shut down"});

@@ -93,6 +93,16 @@ bool Engine::send(std::shared_ptr<const session::StreamGate> gate, session::Outb
   return true;
 }
 
+bool Engine::publish(Outbox::Publish publish) {
+  if (!accepts_work()) return false;
+  outbox_.push(std::move(publish));
+  if (reactor_->parked())
+    nudge(false);
+  else
+    sent_to_busy_thread_ = true;
+  return true;
+}
+
 void Engine::consume(const ConsumedEntry* entries, std::size_t count) {
   if (count == 0 || !reactor_) return;
   const bool first = outbox_.push(entries, count);
@@ -224,6 +234,11 @@ void Engine::apply_outbox(Now now) {
   for (Outbox::Send& send : work_.sends) {
     applied_bytes_ += send.batch.frames.size();
     machine_->send(now, *send.gate, std::move(send.batch));
+  }
+  for (Outbox::Publish& publish : work_.publishes) {
+    applied_bytes_ += publish.frames.size();
+    machine_->publish(now, publish.request, publish.name, std::move(publish.frames), publish.sizes,
+                      publish.options);
   }
   work_.clear();
 }

@@ -32,6 +32,8 @@ class Engine final : private ReactorClient {
 
   /// Queues an admitted batch. False after `stop`.
   bool send(std::shared_ptr<const session::StreamGate> gate, session::OutboundBatch batch);
+  /// Queues a publish; its report comes through the inbox. False after `stop`.
+  bool publish(Outbox::Publish publish);
   void consume(const ConsumedEntry* entries, std::size_t count);
   Drained drain();
   /// Readable when the application's thread should call `application_turn`; negative where the I/O

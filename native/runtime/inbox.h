@@ -32,6 +32,8 @@ class Inbox final : public mesh::NodeSink {
   void stream_finished(mesh::StreamRef ref, mesh::StreamEnd end) override;
   void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) override;
   void watches_ready() override;
+  void publish_done(mesh::RequestId request, Expected<mesh::PublishReport> report) override;
+  void subscription_event(const channel::Subscriber::Event& event) override;
   void shutdown_done(const std::vector<mesh::UnacknowledgedStream>& left) override;
   void path_changed(NodeId peer, const Endpoint& address) override;
 

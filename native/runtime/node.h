@@ -17,6 +17,8 @@
 #include "base/time.h"
 #include "capability/announcer.h"
 #include "capability/index.h"
+#include "channel/broker.h"
+#include "channel/subscriber.h"
 
 namespace netmesh::runtime {
 
@@ -48,6 +50,9 @@ struct NodeOptions {
   double announce_interval_ms = 10'000;  ///< announcements in closer succession are put together
   identity::SubnetId subnet;
   std::optional<identity::SubnetPolicy> subnet_policy;
+  double token_sweep_interval_ms = 30'000;
+  double membership_ack_timeout_ms = 5000;
+  double publish_timeout_ms = 5000;  ///< how long a slow subscriber is waited for
   std::uint32_t socket_buffer_bytes = 4u << 20;  ///< asked of the kernel, both directions
   bool offload = true;                           ///< GSO/GRO where the kernel has it
 };
@@ -111,6 +116,12 @@ struct ControlEvent {
     kCreditAvailable,
     kPeerMoved,
     kWatchesReady,
+    kPublishDone,
+    kSubscribeDone,
+    kUnsubscribeDone,
+    kSubscriptionSuspended,
+    kSubscriptionResumed,
+    kSubscriptionLost,
     kShutdownDone
   };
   Kind kind;
@@ -124,6 +135,19 @@ struct ControlEvent {
   std::optional<Error> error;  ///< connect/accept: set when it failed
   std::string text;            ///< address, or reason
   std::vector<UnacknowledgedStream> unacknowledged;  ///< shutdown: what was given up
+  /// Publish: what became of it, unless `error` is set.
+  std::uint32_t attempted = 0, delivered = 0;
+  std::vector<std::pair<std::uint64_t, std::string>> failures;  ///< node, why
+  std::uint32_t replayed = 0;  ///< subscriptions: retained payloads that come first
+};
+
+/// How `Node::publish` treats failures; in the order of mesh::OnFailure.
+enum class OnFailure : std::uint8_t { kBestEffort, kFailFast, kCollect };
+
+struct PublishOptions {
+  std::optional<bool> reliable;
+  OnFailure on_failure = OnFailure::kBestEffort;
+  std::uint32_t max_inflight = 32;
 };
 
 /// Received events in one block. `meta` holds kMetaWords words per event: offset, length, stream
@@ -212,6 +236,25 @@ class Node {
   Expected<void> add_route(std::uint64_t destination, std::string_view next_hop);
   void remove_route(std::uint64_t destination);
   Expected<void> set_blocked(std::string_view address, bool blocked);
+
+  // --- channels ---
+
+  Expected<void> register_channel(channel::ChannelConfig config);
+  Expected<bool> unregister_channel(std::string_view name);
+  /// Events kSubscribeDone and the like follow; `request` names the call.
+  Expected<std::uint64_t> subscribe(std::uint64_t publisher, std::string_view channel,
+                                    channel::SubscribeOptions options);
+  Expected<std::uint64_t> unsubscribe(std::uint64_t publisher, std::string_view channel);
+  void cancel_membership(std::uint64_t request);
+  /// Copies the payloads and sends them to every subscriber; kPublishDone follows.
+  Expected<std::uint32_t> publish(std::string_view channel, const EventView* payloads,
+                                  std::size_t count, const PublishOptions& options);
+  std::vector<channel::Broker::ChannelInfo> channels() const;
+  std::vector<std::uint64_t> subscribers(std::string_view channel) const;
+  std::vector<channel::Subscriber::Subscription> subscriptions() const;
+  /// A token or a chain of tokens that lets this node publish.
+  Expected<void> install_credential(ByteSpan credential);
+  Expected<void> revoke_below(ByteSpan issuer32, std::uint32_t floor);
 
   // --- capabilities ---
 

@@ -22,6 +22,7 @@ struct Node::Impl {
   crypto::Key entity_id{};
   crypto::Key public_key{};
   std::uint32_t max_message_bytes = 0;
+  std::uint32_t next_publish = 1;
 
   /// Events for stream 0, which has no window of its own; `find_peer(machine)` says whose.
   template <typename FindPeer>

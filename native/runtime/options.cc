@@ -129,6 +129,11 @@ Expected<NodeSetup> check_options(NodeOptions& options) {
        machine.capability_gc_interval},
       {"announceIntervalMs", options.announce_interval_ms, Duration::zero(),
        machine.min_announce_interval},
+      {"tokenSweepIntervalMs", options.token_sweep_interval_ms, kLeastGcInterval,
+       machine.token_sweep_interval},
+      {"membershipAckTimeoutMs", options.membership_ack_timeout_ms, kLeastTimeout,
+       machine.membership_ack_timeout},
+      {"publishTimeoutMs", options.publish_timeout_ms, kLeastTimeout, machine.publish_patience},
   };
   for (const auto& time : times) {
     const auto duration = to_duration(time.name, time.milliseconds, time.least);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "mesh/node.h"
 #include "runtime/node.h"
 #include "session/stream_gate.h"
 
@@ -20,11 +21,20 @@ class Outbox {
     std::shared_ptr<const session::StreamGate> gate;
     session::OutboundBatch batch;
   };
+  struct Publish {
+    std::uint32_t request = 0;
+    channel::ChannelName name;
+    Slab frames;
+    std::vector<std::uint32_t> sizes;  ///< of the payloads in `frames`
+    mesh::PublishOptions options;
+  };
   struct Work {
     std::vector<Send> sends;
+    std::vector<Publish> publishes;
     std::vector<ConsumedEntry> consumed;
     void clear() {
       sends.clear();
+      publishes.clear();
       consumed.clear();
     }
   };
@@ -35,6 +45,11 @@ class Outbox {
     work_.sends.push_back(std::move(send));
     has_work_.store(true, std::memory_order_seq_cst);
     return work_.sends.size() == 1;
+  }
+  void push(Publish publish) {
+    const std::lock_guard lock(mutex_);
+    work_.publishes.push_back(std::move(publish));
+    has_work_.store(true, std::memory_order_seq_cst);
   }
   /// True when nothing else was waiting.
   bool push(const ConsumedEntry* entries, std::size_t count) {

@@ -300,6 +300,9 @@ std::size_t LegacySession::write_events(Now now, MutableByteSpan out) {
       header.sequence = opening.tx_seq++;
       header.payload_len = static_cast<std::uint16_t>(size);
       header.event_count = static_cast<std::uint16_t>(count);
+      header.channel_hash = opening.gate->config.channel_hash;
+      if (header.channel_hash != 0 && config_.identity != nullptr)
+        header.origin_hash = static_cast<std::uint32_t>(config_.identity->origin_hash);
       if (head.windowed) {
         if (opening.tx_bytes == opening.settled) opening.progress_at = now.monotonic;
         opening.tx_bytes += wire::kNetOverheadBytes + size;

@@ -59,6 +59,7 @@ class LegacySession final : public Session {
   std::vector<StreamStatsSnapshot> all_stream_stats() const override;
   SessionStats stats() const override { return stats_; }
   std::size_t stream_count() const override { return streams_.size(); }
+  std::uint64_t stream_backlog(StreamId) const override { return 0; }
   std::uint64_t unacknowledged_bytes() const override { return 0; }
 
  private:

@@ -356,6 +356,7 @@ void ModernSession::frame_acknowledged(Now now, const SentFrame& frame) {
   SendStream* stream = find_sending(frame.stream_id, frame.epoch);
   if (stream == nullptr) return;
   if (stream->on_acknowledged(frame.range)) notify_credit(*stream);
+  for (const std::uint64_t ticket : stream->take_settled()) events_.batch_acknowledged(ticket);
   if (stream->complete()) settle(frame.stream_id);
 }
 

@@ -335,6 +335,12 @@ SessionStats ModernSession::stats() const {
   return out;
 }
 
+std::uint64_t ModernSession::stream_backlog(StreamId id) const {
+  const auto it = streams_.find(id);
+  if (it == streams_.end() || !it->second.current) return 0;
+  return it->second.current->unacknowledged_bytes();
+}
+
 std::uint64_t ModernSession::unacknowledged_bytes() const {
   std::uint64_t total = 0;
   for (const auto& [id, entry] : streams_) {

@@ -65,6 +65,7 @@ class ModernSession final : public Session {
   std::vector<StreamStatsSnapshot> all_stream_stats() const override;
   SessionStats stats() const override;
   std::size_t stream_count() const override;
+  std::uint64_t stream_backlog(StreamId stream) const override;
   std::uint64_t unacknowledged_bytes() const override;
   std::vector<Unacknowledged> unacknowledged() const override;
 

@@ -9,7 +9,8 @@ namespace netmesh::session {
 void SendStream::push(OutboundBatch batch) {
   const std::uint64_t size = batch.frames.size();
   queued_cost_ += batch.cost;
-  credit_.push_back({end_ + size, batch.cost, batch.windowed ? batch.cost : 0, batch.event_count});
+  credit_.push_back({end_ + size, batch.cost, batch.windowed ? batch.cost : 0, batch.event_count,
+                     batch.ticket});
   if (size != 0) {
     chunks_.push_back({end_, std::move(batch.frames)});
     end_ += size;
@@ -148,6 +149,7 @@ bool SendStream::resolve(const StreamRange& range) {
     cost += credit_.front().cost;
     credit += credit_.front().credit;
     returned = true;
+    if (credit_.front().ticket != 0) settled_.push_back(credit_.front().ticket);
     credit_.pop_front();
   }
   if (!returned) return false;

@@ -4,6 +4,8 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
@@ -75,6 +77,8 @@ class SendStream {
 
   /// The stretch arrived. True when credit came back that the application waits for.
   bool on_acknowledged(const StreamRange& range);
+  /// Tickets of batches that were acknowledged whole since the last call.
+  std::vector<std::uint64_t> take_settled() { return std::exchange(settled_, {}); }
   /// The stretch must be sent again (reliable), or is gone (fire-and-forget; may return credit).
   bool on_lost(const StreamRange& range);
   /// Sends again what is in flight without calling it lost (a probe).
@@ -108,6 +112,7 @@ class SendStream {
     std::uint64_t cost = 0;    ///< room in the session's queue
     std::uint64_t credit = 0;  ///< of the stream's window
     std::uint32_t events = 0;
+    std::uint64_t ticket = 0;
   };
   std::size_t next_frame_bytes() const;
   bool resolve(const StreamRange& range);
@@ -116,6 +121,7 @@ class SendStream {
   std::shared_ptr<StreamGate> gate_;
   std::deque<Chunk> chunks_;
   std::deque<CreditEntry> credit_;
+  std::vector<std::uint64_t> settled_;
   IntervalSet resolved_;  ///< above una_
   IntervalSet lost_;
   std::uint64_t una_ = 0;   ///< all bytes below are resolved

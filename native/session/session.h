@@ -182,6 +182,8 @@ class Session {
   virtual std::vector<StreamStatsSnapshot> all_stream_stats() const = 0;
   virtual SessionStats stats() const = 0;
   virtual std::size_t stream_count() const = 0;
+  /// Bytes of a stream that were sent or queued and the peer has not acknowledged.
+  virtual std::uint64_t stream_backlog(StreamId stream) const = 0;
   /// Reliable bytes queued or in flight.
   virtual std::uint64_t unacknowledged_bytes() const = 0;
   /// The same by stream, those with none left out.

@@ -29,6 +29,8 @@ class SessionEvents {
   virtual void path_challenged(std::uint64_t /*data*/) {}
   /// The peer got our challenge at the address to which it was sent.
   virtual void path_answered(std::uint64_t /*data*/) {}
+  /// The peer has all of the batch that was sent with this ticket.
+  virtual void batch_acknowledged(std::uint64_t /*ticket*/) {}
   /// A whole message of a control protocol; its bytes are `first ‖ second`, valid during the call.
   virtual void control(std::uint16_t /*protocol*/, ByteSpan /*first*/, ByteSpan /*second*/) {}
   /// How the peer would tell us that it lost its state.

@@ -28,6 +28,8 @@ struct StreamConfig {
   std::uint32_t window_bytes = 65'536;  ///< 0: no window, bounded by the session's queue alone
   std::uint32_t fairness_weight = 1;
   Priority priority = Priority::kNormal;
+  /// What base packets of a channel carry for routing them to its readers; 0 for other streams.
+  std::uint16_t channel_hash = 0;
 };
 
 /// The running cost of a batch in base packets: events are packed greedily into packets of at most
@@ -82,15 +84,18 @@ class StreamGate : public std::enable_shared_from_this<StreamGate> {
 
   /// Application thread. Takes `cost` credit or counts one backpressure event.
   Admission try_admit(const BatchCost& cost, bool count_rejection = true) {
+    return try_admit(cost.bytes(), cost.packets(), count_rejection);
+  }
+  Admission try_admit(std::uint64_t cost, std::uint64_t packets, bool count_rejection = true) {
     if (closed_.load(std::memory_order_acquire)) return Admission::kClosed;
-    const auto bytes = static_cast<std::int64_t>(cost.bytes());
+    const auto bytes = static_cast<std::int64_t>(cost);
     if (!fits(bytes)) {
       if (count_rejection) backpressure_events_.fetch_add(1, std::memory_order_relaxed);
       return Admission::kBackpressure;
     }
     if (config.window_bytes != 0) credit_.fetch_sub(bytes, std::memory_order_acq_rel);
     session_queued_->fetch_add(bytes, std::memory_order_acq_rel);
-    tx_sequence_.fetch_add(cost.packets(), std::memory_order_relaxed);
+    tx_sequence_.fetch_add(packets, std::memory_order_relaxed);
     return Admission::kAdmitted;
   }
 
@@ -197,6 +202,9 @@ struct OutboundBatch {
   std::uint32_t event_count = 0;
   std::uint32_t packets = 0;  ///< base packets they stand for
   bool windowed = true;       ///< whether the stream's credit was debited
+  /// Reliable streams of modern sessions: `SessionEvents::batch_acknowledged` says it back once the
+  /// peer has all of the batch. 0: nobody wants to know.
+  std::uint64_t ticket = 0;
 };
 
 }  // namespace netmesh::session
