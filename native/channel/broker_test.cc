@@ -254,8 +254,7 @@ TEST(Broker, ThrottlesAfterSixteenFailuresAndForgivesAnAcceptedOne) {
   EXPECT_EQ(t.subscribe(kA, "open"), std::nullopt);
 }
 
-TEST(Broker, ChecksVisibilityBeforeCapabilitiesBeforeTokens) {
-  // Each config fails its check and all after it; what is counted as failure tells how far it got.
+TEST(Broker, AdmitsOnlyWhoPassesEveryCheck) {
   TestBroker t({.own_subnet = SubnetId(0x03000000)});
   ChannelConfig config = token_channel("a");
   config.visibility = Visibility::kSubnetLocal;
