@@ -32,12 +32,14 @@ Broker::Broker(BrokerHost& host, identity::TokenCache& tokens,
 Expected<void> Broker::register_channel(ChannelConfig config) {
   auto added = registry_.add(std::move(config));
   if (!added) return tl::unexpected(added.error());
+  ++own_changes_;
   trim_history(open_channel((*added)->name), *added);
   return {};
 }
 
 bool Broker::unregister_channel(std::string_view name) {
   if (!registry_.remove(name)) return false;
+  ++own_changes_;
   for (auto at = channels_.lower_bound(name); at != channels_.end();) {
     if (!at->first.starts_with(name)) break;
     Channel& channel = at->second;
@@ -76,10 +78,14 @@ void Broker::peer_up(NodeId id, PeerTraits traits) {
   peer.id = id;
   if (!traits.entity) traits.entity = peer.traits.entity;
   peer.traits = traits;
+  ++own_changes_;
 }
 
 void Broker::entity_learnt(NodeId id, const identity::EntityId& entity) {
-  if (const auto peer = peers_.find(id); peer != peers_.end()) peer->second.traits.entity = entity;
+  const auto peer = peers_.find(id);
+  if (peer == peers_.end()) return;
+  peer->second.traits.entity = entity;
+  ++own_changes_;
 }
 
 void Broker::peer_down(NodeId id) {
@@ -87,7 +93,7 @@ void Broker::peer_down(NodeId id) {
   if (known == peers_.end()) return;
   for (Channel* channel : std::exchange(known->second.channels, {})) {
     channel->roster.leave(id);
-    guard_.revoke(id, channel->key());
+    guard_.revoke(id, channel->number);
     drop_if_idle(*channel);
   }
   peers_.erase(known);
@@ -229,13 +235,13 @@ std::uint32_t Broker::admit(Now now, Peer& peer, const Subscribe& request, Judge
   const bool repeated = before != nullptr && before->extra.nonce == request.nonce;
   if (before != nullptr && !repeated) peer.spent.add(before->extra.nonce);
   const auto joined = channel.roster.join(peer.id, request.queue_group,
-                                          Grant{&peer, request.nonce, std::move(credential)});
+                                          Grant{&peer, request.nonce, std::move(credential), 0});
   if (joined == ChannelRoster::Joined::kAdded) {
     const auto place = std::lower_bound(peer.channels.begin(), peer.channels.end(), &channel,
                                         std::less<const Channel*>());
     peer.channels.insert(place, &channel);
   }
-  guard_.grant(peer.id, channel.key());
+  guard_.grant(peer.id, channel.number);
   ++channel.counters.accepted;
   schedule_sweep(now.monotonic);
   // Who asks twice gets it once. A queue group shares what comes: nobody in it gets all that was.
@@ -280,7 +286,7 @@ const Broker::Channel* Broker::find_channel(std::string_view name) const {
 
 Broker::Channel& Broker::open_channel(const ChannelName& name) {
   if (Channel* known = find_channel(name.text())) return *known;
-  return channels_.try_emplace(name.text(), name, next_channel_id_++).first->second;
+  return channels_.try_emplace(name.text(), name, ChannelNumber(next_number_++)).first->second;
 }
 
 void Broker::drop_if_idle(Channel& channel) {
@@ -296,7 +302,7 @@ bool Broker::is_member(const Peer& peer, const Channel* channel) {
 
 void Broker::end(Channel& channel, Peer& peer) {
   channel.roster.leave(peer.id);
-  guard_.revoke(peer.id, channel.key());
+  guard_.revoke(peer.id, channel.number);
   const auto at = std::lower_bound(peer.channels.begin(), peer.channels.end(), &channel,
                                    std::less<const Channel*>());
   peer.channels.erase(at);

@@ -231,14 +231,15 @@ class Broker {
     std::uint64_t nonce = 0;
     /// The chain that was presented; null when none was needed or the shared cache has it.
     std::unique_ptr<const identity::TokenChain> credential;
+    /// The state of the world in which its token was good: rights_stamp_.
+    std::uint64_t good_at = 0;
   };
   using ChannelRoster = Roster<Grant>;
   struct Channel {
-    Channel(const ChannelName& channel, std::uint64_t number) : name(channel), id(number) {}
-    AuthGuard::Channel key() const { return {name.hash(), id}; }
+    Channel(const ChannelName& channel, ChannelNumber n) : name(channel), number(n) {}
 
     ChannelName name;
-    std::uint64_t id;  ///< never used again
+    ChannelNumber number;
     ChannelRoster roster;
     History history;
     RateLimit rate;
@@ -289,8 +290,9 @@ class Broker {
   bool has_cached_token(Now now, const ChannelConfig& config, const identity::EntityId& subject,
                         identity::Scope action) const;
   bool may_publish(Now now, const ChannelConfig& config) const;
+  void stamp_rights(Now now);
   bool may_receive(Now now, const ChannelConfig& config, const Channel& channel,
-                   const ChannelRoster::Member& member, Publication& out);
+                   ChannelRoster::Member& member, Publication& out);
   bool sees(const ChannelConfig& config, NodeId peer) const;
   /// Why a token that was there is not any more; nothing when it is.
   Ended token_ended(Now now, const ChannelConfig& config,
@@ -322,10 +324,21 @@ class Broker {
   FailureThrottle throttle_;
   /// Registered, subscribed to, or with retained payloads.
   std::map<std::string, Channel, std::less<>> channels_;
-  std::uint64_t next_channel_id_ = 1;
+  std::uint64_t next_number_ = 1;
   std::unordered_map<NodeId, Peer> peers_;
   std::vector<identity::TokenChain> own_chains_;
   std::size_t retained_bytes_ = 0;
+
+  /// What the outcome of a token check depends on, and a number for its present state: as long as
+  /// that stands still a check need not be repeated.
+  struct RightsState {
+    identity::UnixSeconds seconds = 0;
+    std::uint64_t revocations = 0, tokens = 0, own = 0;
+    friend bool operator==(const RightsState&, const RightsState&) = default;
+  };
+  RightsState rights_state_;
+  std::uint64_t rights_stamp_ = 1;
+  std::uint64_t own_changes_ = 0;  ///< of configs and of who peers are
 
   /// Reused by every publish.
   std::vector<NodeId> chosen_;

@@ -137,8 +137,9 @@ Broker::Publication Broker::recipients(Now now, const ChannelName& name, std::ui
     return out;
   }
 
+  stamp_rights(now);
   channel->roster.dispatch(
-      [&](const ChannelRoster::Member& member) {
+      [&](ChannelRoster::Member& member) {
         return may_receive(now, *config, *channel, member, out);
       },
       chosen_);
@@ -153,19 +154,29 @@ Broker::Publication Broker::recipients(Now now, const ChannelName& name, std::ui
   return out;
 }
 
+void Broker::stamp_rights(Now now) {
+  const RightsState state{to_seconds(now), revocations_.changes(), tokens_.changes(), own_changes_};
+  if (state == rights_state_) return;
+  rights_state_ = state;
+  ++rights_stamp_;
+}
+
 bool Broker::may_receive(Now now, const ChannelConfig& config, const Channel& channel,
-                         const ChannelRoster::Member& member, Publication& out) {
+                         ChannelRoster::Member& member, Publication& out) {
   if (!sees(config, member.node)) {
     ++out.skipped_visibility;
     return false;
   }
-  if (!guard_.check(member.node, channel.key())) {
+  if (!guard_.check(member.node, channel.number)) {
     ++out.skipped_guard;
     return false;
   }
-  if (!config.needs_token()) return true;
+  if (!config.needs_token() || member.extra.good_at == rights_stamp_) return true;
   const auto why = token_ended(now, config, member);
-  if (!why) return true;
+  if (!why) {
+    member.extra.good_at = rights_stamp_;
+    return true;
+  }
   ++out.skipped_token;
   ended_.emplace_back(member.node, *why);
   return false;
@@ -176,7 +187,8 @@ std::optional<NodeId> Broker::stand_in(Now now, const ChannelName& name, NodeId 
   const ChannelConfig* config = registry_.find(name.text());
   if (channel == nullptr || config == nullptr) return std::nullopt;
   Publication unused;
-  const auto chosen = channel->roster.stand_in(tried, [&](const ChannelRoster::Member& member) {
+  stamp_rights(now);
+  const auto chosen = channel->roster.stand_in(tried, [&](ChannelRoster::Member& member) {
     return may_receive(now, *config, *channel, member, unused);
   });
   if (!ended_.empty()) evict_ended(*channel);

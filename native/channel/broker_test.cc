@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "channel/channel_testing.h"
@@ -253,8 +254,7 @@ TEST(Broker, ThrottlesAfterSixteenFailuresAndForgivesAnAcceptedOne) {
   EXPECT_EQ(t.subscribe(kA, "open"), std::nullopt);
 }
 
-TEST(Broker, ChecksVisibilityBeforeCapabilitiesBeforeTokens) {
-  // Each config fails its check and all after it; what is counted as failure tells how far it got.
+TEST(Broker, AdmitsOnlyWhoPassesEveryCheck) {
   TestBroker t({.own_subnet = SubnetId(0x03000000)});
   ChannelConfig config = token_channel("a");
   config.visibility = Visibility::kSubnetLocal;
@@ -525,6 +525,36 @@ TEST(Broker, EvictsWhoseTokenExpiredOrWasRevokedWithinTheSweepInterval) {
   EXPECT_EQ(std::get<Evicted>(message.value()).reason, EvictionReason::kRevoked);
   EXPECT_EQ(t->subscriptions(), 0u);
   EXPECT_EQ(t->next_timeout(), std::nullopt) << "nothing left to sweep";
+}
+
+TEST(Broker, NoticesAtTheNextPublishWhateverEndsARight) {
+  const auto subject = identity_of(1), other = identity_of(2);
+  const auto root = identity_of(3);
+  const std::pair<const char*, std::function<void(TestBroker&)>> ways[] = {
+      {"revoked", [](TestBroker& t) { t.revocations.revoke_below(t.self.entity_id(), 1); }},
+      {"gone from the cache", [](TestBroker& t) { t.tokens.clear(); }},
+      {"another identity", [&](TestBroker& t) { t.know(kA, other); }},
+      {"another root",
+       [&](TestBroker& t) {
+         ChannelConfig config = token_channel();
+         config.token_roots = {root.entity_id()};
+         t.add(config);
+       }},
+  };
+  for (const auto& [what, end] : ways) {
+    TestBroker t;
+    t.add(token_channel());
+    t.up(kA);
+    t.know(kA, subject);
+    t.subscribe(kA, "secret",
+                bytes_of(token_of(t.self, subject.entity_id(), "secret", kScopeSubscribe)));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(t.publish("secret"), std::vector{kA}) << what;
+    end(t);
+    // In the same second.
+    const auto publication = t->recipients(t.now, name_of("secret"));
+    EXPECT_TRUE(publication.nodes.empty()) << what;
+    EXPECT_EQ(t->subscriptions(), publication.verdict == Verdict::kDenied ? 1u : 0u) << what;
+  }
 }
 
 TEST(Broker, SweepsEverySecondAtMostAndNeverWhenSwitchedOff) {

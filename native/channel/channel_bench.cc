@@ -21,7 +21,7 @@ void guard_allows(benchmark::State& state) {
   AuthGuard guard(1);
   Random random(1);
   std::vector<NodeId> nodes;
-  const AuthGuard::Channel channel{name_of("sensors/temp").hash(), 1};
+  const ChannelNumber channel(1);
   for (std::uint64_t n = 0; n < grants; ++n) {
     nodes.emplace_back(random.u64());
     guard.grant(nodes.back(), channel);
@@ -38,7 +38,7 @@ BENCHMARK(guard_allows)->Arg(32)->Arg(1000)->Arg(100'000);
 void guard_denies(benchmark::State& state) {
   AuthGuard guard(1);
   Random random(1);
-  const AuthGuard::Channel channel{name_of("sensors/temp").hash(), 1};
+  const ChannelNumber channel(1);
   for (std::int64_t n = 0; n < state.range(0); ++n) guard.grant(NodeId(random.u64()), channel);
   std::uint64_t stranger = 1;
   for (auto _ : state) {

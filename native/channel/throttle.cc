@@ -1,6 +1,9 @@
 #include "channel/throttle.h"
 
 namespace netmesh::channel {
+namespace {
+constexpr Duration kSweepInterval = std::chrono::seconds(1);
+}  // namespace
 
 bool FailureThrottle::is_over(const State& state, TimePoint now) const {
   if (state.throttled_until != TimePoint::min()) return state.throttled_until <= now;
@@ -19,7 +22,9 @@ void FailureThrottle::blame(NodeId peer, TimePoint now) {
   if (options_.failures == kNever) return;
   auto known = states_.find(peer);
   if (known == states_.end()) {
-    if (states_.size() >= options_.max_peers) sweep(now);
+    // Looked through once a second at most: a flood of failures is not to cost a search each.
+    const bool full = states_.size() >= options_.max_peers;
+    if (full && now >= swept_at_ + kSweepInterval) sweep(now);
     if (states_.size() >= options_.max_peers) return;
     known = states_.emplace(peer, State{.window_start = now}).first;
   }
@@ -29,6 +34,7 @@ void FailureThrottle::blame(NodeId peer, TimePoint now) {
 }
 
 void FailureThrottle::sweep(TimePoint now) {
+  swept_at_ = now;
   std::erase_if(states_, [&](const auto& entry) { return is_over(entry.second, now); });
 }
 

@@ -45,6 +45,7 @@ class FailureThrottle {
 
   Options options_;
   std::unordered_map<NodeId, State> states_;
+  TimePoint swept_at_;
 };
 
 }  // namespace netmesh::channel

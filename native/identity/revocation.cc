@@ -16,10 +16,12 @@ std::size_t EntityHash::operator()(const EntityId& entity) const noexcept {
 bool RevocationRegistry::revoke_below(const EntityId& issuer, std::uint32_t floor) {
   if (floor == 0) return true;
   if (auto known = floors_.find(issuer); known != floors_.end()) {
+    if (floor > known->second) ++changes_;
     known->second = std::max(known->second, floor);
     return true;
   }
   if (floors_.size() >= kMaxIssuers) return false;
+  ++changes_;
   floors_.emplace(issuer, floor);
   return true;
 }

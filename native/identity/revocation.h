@@ -30,9 +30,12 @@ class RevocationRegistry {
     return generation < floor(issuer);
   }
   std::size_t size() const { return floors_.size(); }
+  /// Grows whenever a floor rises: what was concluded before may not hold any more.
+  std::uint64_t changes() const { return changes_; }
 
  private:
   std::unordered_map<EntityId, std::uint32_t, EntityHash> floors_;
+  std::uint64_t changes_ = 0;
 };
 
 }  // namespace netmesh::identity

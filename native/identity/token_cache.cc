@@ -29,6 +29,7 @@ TokenResult<TokenCache::Stored> TokenCache::insert(const PermissionToken& token,
     slot = slots_.try_emplace(key).first;
   }
   has_wildcards_ = has_wildcards_ || wildcard;
+  ++changes_;
   Tokens& tokens = slot->second;
   const auto same = std::find_if(tokens.begin(), tokens.end(), [&](const PermissionToken& other) {
     return other.scope == token.scope;
@@ -85,6 +86,7 @@ std::optional<PermissionToken> TokenCache::get(const EntityId& subject, std::uin
 }
 
 std::size_t TokenCache::evict_expired(UnixSeconds now) {
+  ++changes_;
   const std::size_t before = size_;
   for (auto slot = slots_.begin(); slot != slots_.end();) {
     Tokens& tokens = slot->second;
@@ -96,6 +98,7 @@ std::size_t TokenCache::evict_expired(UnixSeconds now) {
 }
 
 void TokenCache::clear() {
+  ++changes_;
   slots_.clear();
   size_ = 0;
   has_wildcards_ = false;

@@ -61,6 +61,8 @@ class TokenCache {
 
   std::size_t size() const { return size_; }
   std::size_t slots() const { return slots_.size(); }
+  /// Grows whenever a token comes or goes: what was concluded before may not hold any more.
+  std::uint64_t changes() const { return changes_; }
 
  private:
   struct Key {
@@ -91,6 +93,7 @@ class TokenCache {
   Options options_;
   std::unordered_map<Key, Tokens, KeyHash> slots_;
   std::size_t size_ = 0;
+  std::uint64_t changes_ = 0;
   /// Slot 0 is looked at only once there may be something in it.
   bool has_wildcards_ = false;
   /// The second of the last sweep for room, so that a full cache is swept at most once in each.

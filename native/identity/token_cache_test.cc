@@ -114,6 +114,22 @@ TEST(TokenCache, CountsOnlyTokensOfTheIssuersAskedFor) {
   EXPECT_FALSE(permitted({})) << "nobody is not anybody";
 }
 
+TEST(TokenCache, SaysThatSomethingHasChanged) {
+  TokenCache cache;
+  std::uint64_t seen = cache.changes();
+  const auto changed = [&] { return std::exchange(seen, cache.changes()) != seen; };
+  EXPECT_EQ(cache.insert(token_for(kScopePublish), kStart), Stored::kAdded);
+  EXPECT_TRUE(changed());
+  EXPECT_EQ(cache.insert(token_for(kScopePublish, 200), kStart), Stored::kReplaced);
+  EXPECT_TRUE(changed());
+  EXPECT_TRUE(permits(cache, kScopePublish, kStart));
+  EXPECT_FALSE(changed());
+  cache.evict_expired(kStart + 200);
+  EXPECT_TRUE(changed());
+  cache.clear();
+  EXPECT_TRUE(changed());
+}
+
 TEST(TokenCache, AppliesItsSkewAndCapsIt) {
   TokenCache cache({.skew_seconds = 60});
   cache.insert(token_for(kScopePublish), kStart).value();
@@ -165,6 +181,18 @@ TEST(RevocationRegistry, OnlyRaisesFloors) {
   EXPECT_TRUE(registry.is_revoked(issuer, 4));
   EXPECT_FALSE(registry.is_revoked(issuer, 5));
   EXPECT_FALSE(registry.is_revoked(spec_subject().public_key(), 0));
+}
+
+TEST(RevocationRegistry, SaysThatAFloorHasRisen) {
+  RevocationRegistry registry;
+  const EntityId issuer = spec_issuer().public_key();
+  registry.revoke_below(issuer, 0);
+  EXPECT_EQ(registry.changes(), 0u);
+  registry.revoke_below(issuer, 5);
+  registry.revoke_below(issuer, 3);
+  EXPECT_EQ(registry.changes(), 1u);
+  registry.revoke_below(issuer, 6);
+  EXPECT_EQ(registry.changes(), 2u);
 }
 
 TEST(RevocationRegistry, RefusesNewIssuersWhenFullAndForgetsNone) {
