@@ -73,6 +73,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("nodeIdOfSeed", Napi::Function::New<node_id_of_seed>(env, "nodeIdOfSeed"));
   define_identity(env, exports);
   define_capability(env, exports);
+  define_channels(env, exports);
   exports.Set("platformInfo", Napi::Function::New<platform_info>(env, "platformInfo"));
   return exports;
 }

@@ -94,4 +94,7 @@ class NodeWrap : public Napi::ObjectWrap<NodeWrap> {
   std::vector<runtime::ConsumedEntry> consumed_;
 };
 
+/// Adds the functions about channels to what the addon exports.
+void define_channels(Napi::Env env, Napi::Object exports);
+
 }  // namespace netmesh::binding

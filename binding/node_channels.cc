@@ -23,9 +23,9 @@ identity::EntityId to_entity(const Napi::Value& value, const char* name) {
   const ByteSpan bytes = to_bytes(value, name);
   identity::EntityId out{};
   if (bytes.size() != out.size()) {
-    throw to_js_error(value.Env(), {ErrorKind::kChannel,
-                                    "channel: " + std::string(name) + " must be 32 bytes, got " +
-                                        std::to_string(bytes.size())});
+    throw to_js_error(value.Env(), {ErrorKind::kChannel, "channel: " + std::string(name) +
+                                                             " must be 32 bytes, got " +
+                                                             std::to_string(bytes.size())});
   }
   std::copy(bytes.begin(), bytes.end(), out.begin());
   return out;
@@ -48,9 +48,8 @@ channel::ChannelConfig to_channel_config(const Napi::Value& value) {
     out.visibility = value_or_throw(env, channel::to_visibility(to_text(word, name)));
   });
   with(source, "exportTo", [&](const Napi::Value& list, const char* name) {
-    each(list, name, [&](const Napi::Value& subnet) {
-      out.export_to.emplace_back(to_u32(subnet, name));
-    });
+    each(list, name,
+         [&](const Napi::Value& subnet) { out.export_to.emplace_back(to_u32(subnet, name)); });
   });
   with(source, "reliable",
        [&](const Napi::Value& flag, const char* name) { out.reliable = to_bool(flag, name); });
@@ -202,6 +201,15 @@ void NodeWrap::revoke_below(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::uint32_t floor = to_u32(info[1], "generation");
   value_or_throw(env, node(env).revoke_below(to_bytes(info[0], "issuer"), floor));
+}
+
+void define_channels(Napi::Env env, Napi::Object exports) {
+  const auto stream_id = [](const Napi::CallbackInfo& info) -> Napi::Value {
+    const std::string text = to_text(info[0], "channel");
+    const auto name = value_or_throw(info.Env(), channel::ChannelName::parse(text));
+    return from_u64(info.Env(), name.stream().value);
+  };
+  exports.Set("channelStreamId", Napi::Function::New(env, stream_id, "channelStreamId"));
 }
 
 }  // namespace netmesh::binding

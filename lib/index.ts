@@ -5,6 +5,7 @@
  */
 
 export { MeshNode } from './mesh';
+export type { ChannelSubscription } from './mesh';
 export { EventStream, NetNode, TypedChannel, TypedEventStream } from './node';
 export { RedisStreamDedup } from './redis-dedup';
 export * from './capability-enhancements';

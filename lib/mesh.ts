@@ -19,11 +19,13 @@ import type {
   TagMatcher,
 } from './capabilities';
 import { InvalidArgumentError } from './core/errors';
-import { NetMesh, connect, nodeOf, streamOf } from './core/net_mesh';
+import { NetMesh, connect, nodeOf, promised, streamOf } from './core/net_mesh';
 import { Reader } from './internal/async_queue';
 import { classify, classifyWithPrefix } from './internal/native_errors';
 import type { Node } from './internal/node';
 import * as capabilities from './internal/node_capabilities';
+import * as channels from './internal/node_channels';
+import type { ChannelSubscription } from './internal/node_channels';
 import * as validate from './internal/validate';
 import type * as StreamModuleExports from './stream';
 import type { DuplexOptions, MeshDuplex, MeshMessage, MessageIterator } from './stream';
@@ -31,12 +33,17 @@ import type {
   AnnounceOptions,
   AnnouncedCapabilities,
   CapabilityEvent,
+  ChannelConfig,
+  ChannelInfo,
   ConnectOptions,
+  Credential,
   MeshNodeConfig,
   MeshNodeEvents,
   MeshStream,
   NodeStats,
   PeerInfo,
+  PublishConfig,
+  PublishReport,
   RttEntry,
   ShutdownOptions,
   ShutdownReport,
@@ -45,9 +52,13 @@ import type {
   StreamStats,
   StreamStatsEntry,
   SubnetId,
+  SubscribeChannelOptions,
+  SubscribeOptions,
+  SubscriptionInfo,
   WaitOptions,
 } from './types';
 
+export type { ChannelSubscription } from './internal/node_channels';
 export {
   BackpressureError,
   ChannelAuthError,
@@ -59,7 +70,18 @@ export type {
   AnnounceOptions,
   AnnouncedCapabilities,
   CapabilityEvent,
+  ChannelConfig,
+  ChannelInfo,
+  ChannelMessage,
   CongestionInfo,
+  Credential,
+  OnFailure,
+  PublishConfig,
+  PublishReport,
+  SubscribeChannelOptions,
+  SubscribeOptions,
+  SubscriptionInfo,
+  Visibility,
   ConnectOptions,
   MeshNodeConfig,
   MeshNodeEvents,
@@ -251,6 +273,113 @@ export class MeshNode {
   /** Undoes {@link MeshNode.blockPeer}. */
   unblockPeer(peerAddr: string): void {
     this.#setBlocked(peerAddr, false);
+  }
+
+  // --- channels ---
+
+  /** Registers a channel that this node publishes, or changes its terms. */
+  registerChannel(config: ChannelConfig): void {
+    channels.registerChannel(this.#node, config);
+  }
+
+  /**
+   * Joins a channel of a connected publisher. What it publishes arrives like other messages; `subscribe`
+   * of `MeshNode` is made for reading it.
+   *
+   * @throws `ChannelAuthError` when the publisher does not let this node join; `ChannelError` otherwise.
+   */
+  subscribeChannel(
+    publisherNodeId: bigint,
+    channel: string,
+    options?: SubscribeChannelOptions,
+  ): Promise<void> {
+    return promised(() => channels.subscribeChannel(this.#node, publisherNodeId, channel, options));
+  }
+
+  /** Leaves a channel. Resolves for one that was never joined. */
+  unsubscribeChannel(publisherNodeId: bigint, channel: string): Promise<void> {
+    return promised(() => channels.unsubscribeChannel(this.#node, publisherNodeId, channel));
+  }
+
+  /**
+   * Sends a payload to all subscribers of a channel. Reliable publishes resolve once every modern
+   * subscriber has it, or is known not to; subscribers that are not reached are in the report.
+   *
+   * @throws `ChannelError` when nobody was reached (`best_effort`), when this node may not publish, or
+   * for a payload that is too large.
+   */
+  publish(channel: string, payload: Uint8Array, config?: PublishConfig): Promise<PublishReport> {
+    return promised(() =>
+      channels.publish(this.#node, channel, [validate.bytes(payload, 'payload')], config),
+    );
+  }
+
+  /** {@link MeshNode.publish} of several payloads at once, in this order. */
+  publishMany(
+    channel: string,
+    payloads: readonly Uint8Array[],
+    config?: PublishConfig,
+  ): Promise<PublishReport> {
+    return promised(() => channels.publish(this.#node, channel, payloads, config));
+  }
+
+  /** Ends a channel with its subscriptions. False when there was none of this name. */
+  unregisterChannel(channel: string): boolean {
+    return channels.unregisterChannel(this.#node, channel);
+  }
+
+  /**
+   * Joins a channel of a connected publisher and reads it. The subscription outlives sessions: it is
+   * asked for again when the publisher is back.
+   *
+   * @example
+   * ```typescript
+   * const feed = await node.subscribe(publisher.nodeId(), 'sensors/temp');
+   * for await (const { payload, seq } of feed) console.log(seq, payload.toString());
+   * ```
+   *
+   * @throws As {@link MeshNode.subscribeChannel}.
+   */
+  subscribe(
+    publisherNodeId: bigint,
+    channel: string,
+    options?: SubscribeOptions,
+  ): Promise<ChannelSubscription> {
+    return channels.subscribe(this.#node, publisherNodeId, channel, options);
+  }
+
+  /** The channels that this node publishes, with their subscribers and counters. */
+  channels(): ChannelInfo[] {
+    return channels.channelsOf(this.#node);
+  }
+
+  /** Who has joined a channel of this node, in ascending order. */
+  subscribers(channel: string): bigint[] {
+    return channels.subscribers(this.#node, channel);
+  }
+
+  /** The channels of other nodes that this node has joined. */
+  subscriptions(): SubscriptionInfo[] {
+    return this.#node.native.subscriptions();
+  }
+
+  /**
+   * Keeps a token, or a chain of them, that lets this node publish on a channel with `requireToken`.
+   *
+   * @throws `TokenError` for what is malformed or not signed by its issuer.
+   */
+  installToken(token: Credential): void {
+    channels.installToken(this.#node, token);
+  }
+
+  /** Tokens of `issuer` with a lower generation count no more, for subscribers as well. */
+  revokeTokens(issuer: Uint8Array, generation: number): void {
+    channels.revokeTokens(this.#node, issuer, generation);
+  }
+
+  /** Channels, subscribers, rates and drops in the text format of Prometheus. */
+  channelMetrics(): string {
+    return channels.metrics(this.#node);
   }
 
   // --- capabilities ---

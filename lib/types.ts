@@ -4,6 +4,9 @@
  * @packageDocumentation
  */
 
+import type { CapabilityFilter } from './capabilities';
+import type { Token, TokenChain } from './identity';
+
 /** Reliability mode chosen at stream-open time. */
 export type Reliability = 'fire_and_forget' | 'reliable';
 
@@ -109,6 +112,12 @@ export interface MeshNodeConfig {
    * sent when it is over. Default: 10000.
    */
   announceIntervalMs?: number;
+  /** How often the rights of a channel's subscribers are looked at again. Default: 30000. */
+  tokenSweepIntervalMs?: number;
+  /** How long a publisher is waited for to answer a subscribe or unsubscribe. Default: 5000. */
+  membershipAckTimeoutMs?: number;
+  /** How long a reliable publish waits for a subscriber that takes nothing. Default: 5000. */
+  publishTimeoutMs?: number;
   /** Drop capability announcements that carry no signature; wrong ones are dropped always. Default: true. */
   requireSignedCapabilities?: boolean;
   /** Pins this node to a subnet. */
@@ -609,6 +618,122 @@ export interface PeerMovedEvent {
 }
 
 /** Events of a node and what their listeners get. */
+/** Who may see a channel. */
+export type Visibility = 'subnet-local' | 'parent-visible' | 'exported' | 'global';
+/** What a publish does about subscribers that it does not reach. */
+export type OnFailure = 'best_effort' | 'fail_fast' | 'collect';
+
+/** The terms of a channel that this node publishes. */
+export interface ChannelConfig {
+  /** 1–255 of `a-z 0-9 - _ . /`, in segments between slashes. */
+  name: string;
+  /** Which subnets may subscribe and receive. Default: `'global'`. */
+  visibility?: Visibility;
+  /** With `visibility: 'exported'`: the subnets, with those below them, that the channel is for. */
+  exportTo?: SubnetId[];
+  /** Whether publishes are reliable unless they say otherwise. Default: false. */
+  reliable?: boolean;
+  /** Subscribers must show a token for SUBSCRIBE, this node must have one for PUBLISH. */
+  requireToken?: boolean;
+  /** Entity ids whose tokens count. Default: this node's own. */
+  tokenRoots?: Uint8Array[];
+  /** 0–255; from 128 on before other streams, below that a larger share of them. Default: 0. */
+  priority?: number;
+  /** Payloads per second; a publish above it is refused. */
+  maxRatePps?: number;
+  /** What this node must have announced to publish. */
+  publishCaps?: CapabilityFilter;
+  /** What subscribers must have announced. */
+  subscribeCaps?: CapabilityFilter;
+  /** How many of the last payloads are kept for new subscribers. Default: 0. */
+  retain?: number;
+  /** Default: 1 MiB. */
+  maxRetainedBytes?: number;
+}
+
+/** A credential: what an issuer signed. */
+export type Credential = Token | TokenChain | Uint8Array;
+
+/** Options of `MeshNode.subscribeChannel`. */
+export interface SubscribeChannelOptions extends WaitOptions {
+  token?: Credential;
+  /** Each payload goes to one member of a group. Default: every subscriber gets every payload. */
+  queueGroup?: string;
+}
+
+/** Options of `MeshNode.subscribe`. */
+export interface SubscribeOptions extends SubscribeChannelOptions {
+  /** What happens when payloads are not taken: the publisher waits, or the oldest go. Default: `'backpressure'`. */
+  overflow?: 'backpressure' | 'drop-oldest';
+  /** Payloads that wait before the oldest go, with `'drop-oldest'`. Default: 1024. */
+  buffer?: number;
+  /** How many retained payloads to get first, at most. Default: all. */
+  replay?: number;
+}
+
+/** One payload of a channel. */
+export interface ChannelMessage {
+  publisherNodeId: bigint;
+  channel: string;
+  payload: Buffer;
+  /** Counts the payloads of the channel in this session with the publisher. */
+  seq: bigint;
+  receivedAt: Date;
+}
+
+/** Options of `MeshNode.publish`. */
+export interface PublishConfig {
+  /** Default: as the channel is registered, else `'fire_and_forget'`. */
+  reliability?: Reliability;
+  /** Default: `'best_effort'`. */
+  onFailure?: OnFailure;
+  /** Subscribers whose acknowledgement is awaited at a time. Default: 32. */
+  maxInflight?: number;
+}
+
+/** What became of a publish. */
+export interface PublishReport {
+  /** Subscribers that were to get it. */
+  attempted: number;
+  /** Those that got it: acknowledged when reliable and modern, sent otherwise. */
+  delivered: number;
+  errors: Array<{ nodeId: bigint; message: string }>;
+}
+
+/** A channel that this node publishes, as it is now. */
+export interface ChannelInfo {
+  name: string;
+  registered: boolean;
+  subscribers: number;
+  queueGroups: number;
+  retained: number;
+  retainedBytes: number;
+  /** Counted since the channel is there. */
+  published: number;
+  delivered: number;
+  failed: number;
+  denied: number;
+  rateLimited: number;
+  accepted: number;
+  refused: number;
+  evicted: number;
+  replayed: number;
+  /** Recipients that were left out: by subnet, by the guard, by their token. */
+  skippedVisibility: number;
+  skippedGuard: number;
+  skippedToken: number;
+}
+
+/** A channel that this node has joined. */
+export interface SubscriptionInfo {
+  publisherNodeId: bigint;
+  channel: string;
+  queueGroup?: string;
+  /** False while the publisher is away. */
+  active: boolean;
+  reliable: boolean;
+}
+
 /** One change that `MeshNode.watchCapabilities` reports. */
 export interface CapabilityEvent {
   /** The node matches now, matches and changed, or does not match any more. */

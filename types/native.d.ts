@@ -35,6 +35,11 @@ export interface NativeNodeOptions {
   capabilityGcIntervalMs?: number;
   /** Announcements in closer succession are put together. */
   announceIntervalMs?: number;
+  /** How often the rights of subscribers are looked at again. */
+  tokenSweepIntervalMs?: number;
+  membershipAckTimeoutMs?: number;
+  /** How long a subscriber that takes nothing is waited for. */
+  publishTimeoutMs?: number;
   /** Four levels, the outermost in the most significant byte. */
   subnet?: number;
   subnetPolicy?: ReadonlyArray<{
@@ -122,6 +127,31 @@ export type NativeControlEvent =
   | { kind: 'streamFinished'; at: number; ref: number; finished: boolean }
   | { kind: 'credit'; at: number; peer: bigint; streamId: bigint; epoch: bigint }
   | { kind: 'peerMoved'; at: number; peer: bigint; addr: string }
+  | {
+      kind: 'publishDone';
+      at: number;
+      request: number;
+      error?: Error;
+      attempted?: number;
+      delivered?: number;
+      errors?: Array<{ nodeId: bigint; message: string }>;
+    }
+  | {
+      kind: 'subscribeDone' | 'unsubscribeDone';
+      at: number;
+      request: number;
+      timedOut: boolean;
+      replayed: number;
+      error?: Error;
+    }
+  | {
+      kind: 'subscriptionSuspended' | 'subscriptionResumed' | 'subscriptionLost';
+      at: number;
+      peer: bigint;
+      streamId: bigint;
+      channel: string;
+      reason?: string;
+    }
   | { kind: 'watchesReady'; at: number }
   | { kind: 'shutdownDone'; at: number; unacknowledged: NativeUnacknowledged[] };
 
@@ -211,6 +241,38 @@ export declare class NativeNode {
   drain(): NativeDrain;
   /** Triples (stream ref, events, bytes), `count` of them. */
   consume(entries: Float64Array, count: number): void;
+  /** A checked config; subnets as numbers. */
+  registerChannel(config: object): void;
+  unregisterChannel(channel: string): boolean;
+  /** These two return a request id; 'subscribeDone' and 'unsubscribeDone' follow. */
+  subscribe(
+    publisher: bigint,
+    channel: string,
+    token?: Uint8Array,
+    queueGroup?: string,
+    replay?: number,
+  ): number;
+  unsubscribe(publisher: bigint, channel: string): number;
+  cancelMembership(request: number): void;
+  /** Returns a request id; 'publishDone' follows. `onFailure`: 0 best_effort, 1 fail_fast, 2 collect. */
+  publish(
+    channel: string,
+    payloads: readonly Uint8Array[],
+    reliable: boolean | undefined,
+    onFailure: number,
+    maxInflight: number,
+  ): number;
+  channels(): Array<{ name: string; registered: boolean } & Record<string, number>>;
+  subscribers(channel: string): BigUint64Array;
+  subscriptions(): Array<{
+    publisherNodeId: bigint;
+    channel: string;
+    queueGroup?: string;
+    active: boolean;
+    reliable: boolean;
+  }>;
+  installCredential(token: Uint8Array): void;
+  revokeBelow(issuer: Uint8Array, generation: number): void;
   /** Of a set as `capabilitySetToNapi` makes it. */
   announce(set: object, ttlSeconds: number | undefined, sign: boolean): void;
   /** Ascending; of a filter as `capabilityFilterToNapi` makes it. */
@@ -339,6 +401,9 @@ export declare class NativeRedexTail {
   ref(): void;
   unref(): void;
 }
+
+/** The stream on which a channel's publisher sends; throws for a name that is none. */
+export declare function channelStreamId(channel: string): bigint;
 
 /** Id of the node whose identity has this seed of 32 bytes. */
 export declare function nodeIdOfSeed(seed: Uint8Array): bigint;

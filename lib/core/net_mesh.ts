@@ -4,6 +4,7 @@ import { rejected } from '../internal/abort';
 import { parseConfig } from '../internal/config';
 import { addon } from '../internal/native';
 import { classify, classifyWithPrefix } from '../internal/native_errors';
+import * as channels from '../internal/node_channels';
 import * as filters from '../internal/placement_filters';
 import type { PlacementFilterFn } from '../internal/capability/placement';
 import { Node } from '../internal/node';
@@ -24,9 +25,12 @@ import type {
 } from '../capabilities';
 import type {
   AnnounceOptions,
+  ChannelConfig,
   ConnectOptions,
   MeshOptions,
   MeshStream,
+  PublishConfig,
+  PublishReport,
   RttEntry,
   ShutdownOptions,
   ShutdownReport,
@@ -109,8 +113,12 @@ export class NetStream implements MeshStream {
   }
 }
 
-/** Runs a call of which even the checks reject rather than throw. */
-function promised<T>(run: () => Promise<T>): Promise<T> {
+/**
+ * Runs a call of which even the checks reject rather than throw.
+ *
+ * @internal
+ */
+export function promised<T>(run: () => Promise<T>): Promise<T> {
   try {
     return run();
   } catch (error) {
@@ -169,6 +177,52 @@ export class NetMesh {
   /** Number of nodes known from the mesh. */
   discoveredNodes(): number {
     return this.#node.native.peers().length;
+  }
+
+  // --- channels ---
+
+  /** Registers a channel that this node publishes, or changes its terms. */
+  registerChannel(config: ChannelConfig): void {
+    channels.registerChannel(this.#node, config);
+  }
+
+  /**
+   * Joins a channel of a connected publisher. What it publishes arrives like other messages; `subscribe`
+   * of `MeshNode` is made for reading it.
+   *
+   * @throws `ChannelAuthError` when the publisher does not let this node join; `ChannelError` otherwise.
+   */
+  subscribeChannel(publisherNodeId: bigint, channel: string, token?: Uint8Array): Promise<void> {
+    return promised(() =>
+      channels.subscribeChannel(this.#node, publisherNodeId, channel, { token }),
+    );
+  }
+
+  /** Leaves a channel. Resolves for one that was never joined. */
+  unsubscribeChannel(publisherNodeId: bigint, channel: string): Promise<void> {
+    return promised(() => channels.unsubscribeChannel(this.#node, publisherNodeId, channel));
+  }
+
+  /**
+   * Sends a payload to all subscribers of a channel. Reliable publishes resolve once every modern
+   * subscriber has it, or is known not to; subscribers that are not reached are in the report.
+   *
+   * @throws `ChannelError` when nobody was reached (`best_effort`), when this node may not publish, or
+   * for a payload that is too large.
+   */
+  publish(channel: string, payload: Uint8Array, config?: PublishConfig): Promise<PublishReport> {
+    return promised(() =>
+      channels.publish(this.#node, channel, [validate.bytes(payload, 'payload')], config),
+    );
+  }
+
+  /** {@link NetMesh.publish} of several payloads at once, in this order. */
+  publishMany(
+    channel: string,
+    payloads: readonly Uint8Array[],
+    config?: PublishConfig,
+  ): Promise<PublishReport> {
+    return promised(() => channels.publish(this.#node, channel, payloads, config));
   }
 
   // --- capabilities ---

@@ -111,6 +111,9 @@ function nativeOptions(config: RawConfig): NativeNodeOptions {
     announceIntervalMs: optional(config.announceIntervalMs, (raw) =>
       validate.milliseconds(raw, 'announceIntervalMs', 0, MAX_MS),
     ),
+    tokenSweepIntervalMs: period('tokenSweepIntervalMs'),
+    membershipAckTimeoutMs: period('membershipAckTimeoutMs'),
+    publishTimeoutMs: period('publishTimeoutMs'),
     subnet: optional(config.subnet, subnetValue),
     subnetPolicy: optional(config.subnetPolicy, (raw) => {
       validate.subnetPolicy(raw);

@@ -66,6 +66,9 @@ class Segment {
     /** Order of arrival over all queues. */
     readonly order: number,
   ) {}
+
+  /** When it came; of channels only. */
+  receivedAt = 0;
 }
 
 /** A first-in-first-out queue of segments. */
@@ -125,6 +128,13 @@ export class StreamInbox {
   readonly supply: Supply<MeshMessage>;
   /** A `Duplex` reads alone. */
   readonly exclusive: boolean;
+  /** Of a channel: stays when its stream or its session ends, for what the next one brings. */
+  readonly lasting: boolean;
+  /** More messages than this do not wait: the oldest go. */
+  limit = Infinity;
+  /** Messages that wait, and those that did not; counted for channels only. */
+  count = 0;
+  dropped = 0;
   readers = 0;
   stream: InboundStream | undefined;
 
@@ -133,9 +143,13 @@ export class StreamInbox {
     readonly peer: bigint,
     readonly streamId: bigint,
     exclusive: boolean,
+    supply?: { wake(): void; end(failure?: Error): void },
   ) {
     this.exclusive = exclusive;
-    this.supply = new Supply(() => inbox.takeFrom(this.queue));
+    this.lasting = supply !== undefined;
+    // A channel's messages are taken through its own supply.
+    this.supply =
+      (supply as Supply<MeshMessage> | undefined) ?? new Supply(() => inbox.takeFrom(this.queue));
   }
 }
 
@@ -210,7 +224,9 @@ export class Inbox {
     const key = keyOf(stream.peer, stream.streamId);
     if (this.#open.get(key) === stream) this.#open.delete(key);
     const { route } = stream;
-    if (!finished) {
+    if (route?.lasting === true) {
+      unbind(route);
+    } else if (!finished) {
       // Readers go on with what the peer may send on it next, unless the session ends as well.
       if (route) unbind(route);
     } else if (route) {
@@ -231,7 +247,7 @@ export class Inbox {
   /** The peer is gone: its readers get what is left, then the failure. */
   peerDown(peer: bigint, failure: Error = new NotConnectedError()): void {
     for (const claim of [...this.#claims.values()]) {
-      if (claim.peer !== peer) continue;
+      if (claim.peer !== peer || claim.lasting) continue;
       this.#unclaim(claim);
       claim.supply.end(failure);
     }
@@ -263,7 +279,9 @@ export class Inbox {
 
   /** The node is shut down: nothing more will come. Streams that were not read to their end fail. */
   close(failure: Error): void {
-    for (const claim of [...this.#claims.values()]) claim.supply.end(failure);
+    for (const claim of [...this.#claims.values()]) {
+      claim.supply.end(claim.lasting ? undefined : failure);
+    }
     this.#claims.clear();
     this.#closed = true;
     this.messages.end();
@@ -312,6 +330,54 @@ export class Inbox {
       claim.supply.end(new NotConnectedError());
     }
     return claim;
+  }
+
+  /**
+   * The messages of a channel's stream from now on, those that wait included, over the ends of streams
+   * and sessions; given back by {@link discard}. They are taken by {@link takeChannel}.
+   */
+  claimChannel(
+    peer: bigint,
+    streamId: bigint,
+    supply: { wake(): void; end(failure?: Error): void },
+    limit: number,
+  ): StreamInbox {
+    const key = keyOf(peer, streamId);
+    const present = this.#claims.get(key);
+    if (present) {
+      throw invalid(
+        `stream 0x${streamId.toString(16)} of peer 0x${peer.toString(16)} has a reader already`,
+      );
+    }
+    this.#reclaimShards();
+    const claim = new StreamInbox(this, peer, streamId, true, supply);
+    claim.limit = limit;
+    const stream = this.#open.get(key);
+    for (const segment of this.#pending.extract(
+      ({ stream: each }) => each.peer === peer && each.streamId === streamId,
+    )) {
+      claim.queue.push(segment);
+      claim.count += segment.end - segment.next;
+    }
+    this.#claims.set(key, claim);
+    if (stream) bind(claim, stream);
+    return claim;
+  }
+
+  /** Takes one payload of a channel. */
+  takeChannel(claim: StreamInbox): { payload: Buffer; seq: bigint; receivedAt: Date } | undefined {
+    const segment = claim.queue.first;
+    if (segment === undefined) return undefined;
+    const { meta, next, receivedAt } = segment;
+    const low = meta[next * META_WORDS + META_SEQUENCE_LOW] ?? 0;
+    const high = meta[next * META_WORDS + META_SEQUENCE_HIGH] ?? 0;
+    const message = this.takeFrom(claim.queue);
+    claim.count--;
+    return {
+      payload: message?.data ?? Buffer.alloc(0),
+      seq: high === 0 ? BigInt(low) : (BigInt(high) << 32n) | BigInt(low),
+      receivedAt: new Date(receivedAt),
+    };
   }
 
   /** One reader less. When it was the last one, what it did not read is there for the others. */
@@ -398,11 +464,23 @@ export class Inbox {
     const { route, discard } = segment.stream;
     if (route) {
       route.queue.push(segment);
+      if (route.lasting) this.#limit(route, segment);
       this.#touched.add(route);
     } else if (discard) {
       this.#consumeAll(segment);
     } else {
       this.#pending.push(segment);
+    }
+  }
+
+  /** Counts what has come, and drops the oldest beyond the limit. */
+  #limit(route: StreamInbox, segment: Segment): void {
+    segment.receivedAt = Date.now();
+    route.count += segment.end - segment.next;
+    while (route.count > route.limit) {
+      this.takeFrom(route.queue);
+      route.count--;
+      route.dropped++;
     }
   }
 

@@ -15,11 +15,13 @@ import { onAbort, rejected } from './abort';
 import type { NodeConfig } from './config';
 import { Inbox } from './inbox';
 import { CapabilityWatches } from './capability_watch';
+import { Channels } from './channels';
 import { addon } from './native';
 import { classify, classifyWithPrefix } from './native_errors';
 import { SendLane } from './retry';
 
 const MIN_PRUNED_LANES = 1024;
+const DEFAULT_ACK_TIMEOUT_MS = 5000;
 /** Warned about once each; later ones are not new information. */
 const MAX_LEGACY_WARNINGS = 1024;
 
@@ -43,6 +45,7 @@ export class Node {
   readonly events = new EventEmitter();
 
   readonly watches: CapabilityWatches;
+  readonly channels: Channels;
 
   readonly #native: NativeNode;
   readonly #requests = new Map<number, PendingRequest>();
@@ -84,6 +87,10 @@ export class Node {
       },
       config.numShards,
     );
+    const ackTimeoutMs = config.native.membershipAckTimeoutMs ?? DEFAULT_ACK_TIMEOUT_MS;
+    this.channels = new Channels(this.#native, this.inbox, ackTimeoutMs, () => {
+      this.#updateHold();
+    });
   }
 
   /** Made apart from the constructor, whose scope would hold the node as long as the addon lives. */
@@ -187,6 +194,7 @@ export class Node {
     this.#lanes.clear();
     this.inbox.flush();
     this.watches.end();
+    this.channels.end();
     this.#native.shutdown(drainMs);
     return this.#ending;
   }
@@ -249,7 +257,8 @@ export class Node {
 
   /** Holds the process and the node itself while there is something to do. */
   #updateHold(): void {
-    const busy = this.#started || this.#requests.size > 0 || this.#ending !== undefined;
+    const waits = this.#requests.size > 0 || this.channels.busy;
+    const busy = this.#started || waits || this.#ending !== undefined;
     if (busy) busyNodes.add(this);
     else busyNodes.delete(this);
     // An orderly end is finished even when nothing else is left to do.
@@ -325,6 +334,18 @@ export class Node {
       }
       case 'peerMoved':
         this.#emit('peer:moved', { nodeId: event.peer, addr: event.addr });
+        break;
+      case 'publishDone':
+        this.channels.publishDone(event);
+        break;
+      case 'subscribeDone':
+      case 'unsubscribeDone':
+        this.channels.membershipDone(event);
+        break;
+      case 'subscriptionSuspended':
+      case 'subscriptionResumed':
+      case 'subscriptionLost':
+        this.channels.subscriptionChanged(event);
         break;
       case 'watchesReady':
         this.watches.wake();

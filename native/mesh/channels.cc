@@ -25,8 +25,8 @@ session::StreamConfig stream_of(const channel::Broker::Publication& publication,
   out.stream_id = publication.stream;
   out.reliable = reliable;
   out.fairness_weight = std::uint32_t{publication.priority} + 1;
-  out.priority = publication.priority >= kHighPriority ? session::Priority::kHigh
-                                                       : session::Priority::kNormal;
+  out.priority =
+      publication.priority >= kHighPriority ? session::Priority::kHigh : session::Priority::kNormal;
   out.channel_hash = publication.wire_hash;
   return out;
 }
@@ -89,8 +89,8 @@ identity::TokenResult<void> Node::install_credential(Now now, ByteSpan credentia
   auto chain = identity::TokenChain::parse(credential);
   if (!chain) return tl::unexpected(chain.error());
   if (chain->links().size() > 1) return impl_->broker.install_chain(now, std::move(*chain));
-  const auto unix_seconds = static_cast<std::uint64_t>(std::max<UnixNanos>(now.unix_ns, 0)) /
-                            1'000'000'000;
+  const auto unix_seconds =
+      static_cast<std::uint64_t>(std::max<UnixNanos>(now.unix_ns, 0)) / 1'000'000'000;
   const auto stored = impl_->tokens.insert(chain->links().front(), unix_seconds);
   if (!stored) return tl::unexpected(stored.error());
   return {};
@@ -139,9 +139,9 @@ std::optional<std::string> Node::Impl::send_to_subscriber(Now now, PublishNumber
   const auto gate = channel_stream(now, *link, publishing.stream);
   if (!gate) return failed(channel::backpressured_text(stream));
   if (publishing.largest > (*gate)->max_event_bytes) {
-    return failed(channel::send_failed_text(
-        "event of " + std::to_string(publishing.largest) + " bytes exceeds the limit of " +
-        std::to_string((*gate)->max_event_bytes) + " bytes"));
+    return failed(channel::send_failed_text("event of " + std::to_string(publishing.largest) +
+                                            " bytes exceeds the limit of " +
+                                            std::to_string((*gate)->max_event_bytes) + " bytes"));
   }
   const bool awaits = publishing.stream.reliable && link->session->modern();
   session::OutboundBatch batch = std::move(publishing.shape);
@@ -189,9 +189,8 @@ void Node::publish(Now now, RequestId request, const channel::ChannelName& name,
   const std::uint32_t largest = sizes.empty() ? 0 : *std::max_element(sizes.begin(), sizes.end());
   const channel::ChannelConfig* config = impl.broker.registry().find(name.text());
   const bool reliable = options.reliable.value_or(config != nullptr && config->reliable);
-  const std::size_t limit =
-      reliable ? impl.config.max_message_bytes
-               : wire::kMaxNetPayloadBytes - wire::kEventFrameHeaderBytes;
+  const std::size_t limit = reliable ? impl.config.max_message_bytes
+                                     : wire::kMaxNetPayloadBytes - wire::kEventFrameHeaderBytes;
   if (largest > limit) {
     return done(fail(ErrorKind::kChannel,
                      "channel: payload of " + std::to_string(largest) +
@@ -209,19 +208,20 @@ void Node::publish(Now now, RequestId request, const channel::ChannelName& name,
       return done(tl::unexpected<Error>(channel::publish_rate_exceeded(publication.max_rate_pps)));
   }
   const Impl::PublishNumber number = impl.next_publishing++;
-  Impl::Publishing publishing{.request = request,
-                              .name = name,
-                              .frames = std::move(frames),
-                              .shape = shape_of(sizes),
-                              .largest = largest,
-                              .stream = stream_of(publication, reliable),
-                              .on_failure = options.on_failure,
-                              .max_inflight = options.on_failure == OnFailure::kFailFast
-                                                  ? 1
-                                                  : std::max<std::uint32_t>(options.max_inflight, 1),
-                              .nodes = {publication.nodes.begin(), publication.nodes.end()},
-                              .progress_at = now.monotonic,
-                              .report = {}};
+  Impl::Publishing publishing{
+      .request = request,
+      .name = name,
+      .frames = std::move(frames),
+      .shape = shape_of(sizes),
+      .largest = largest,
+      .stream = stream_of(publication, reliable),
+      .on_failure = options.on_failure,
+      .max_inflight = options.on_failure == OnFailure::kFailFast
+                          ? 1
+                          : std::max<std::uint32_t>(options.max_inflight, 1),
+      .nodes = {publication.nodes.begin(), publication.nodes.end()},
+      .progress_at = now.monotonic,
+      .report = {}};
   publishing.report.attempted = static_cast<std::uint32_t>(publishing.nodes.size());
   if (publication.retains) {
     const std::byte* at = publishing.frames.data();
@@ -265,8 +265,8 @@ void Node::Impl::finish(Publishing& publishing) {
   const bool nobody = report.attempted > 0 && report.delivered == 0;
   if (nobody && publishing.on_failure == OnFailure::kBestEffort && !report.failures.empty()) {
     const auto& [node, text] = report.failures.front();
-    sink.publish_done(publishing.request,
-                      tl::unexpected<Error>(channel::all_peers_failed(report.attempted, node, text)));
+    sink.publish_done(publishing.request, tl::unexpected<Error>(channel::all_peers_failed(
+                                              report.attempted, node, text)));
     return;
   }
   sink.publish_done(publishing.request, std::move(publishing.report));

@@ -52,7 +52,7 @@ struct NodeOptions {
   std::optional<identity::SubnetPolicy> subnet_policy;
   double token_sweep_interval_ms = 30'000;
   double membership_ack_timeout_ms = 5000;
-  double publish_timeout_ms = 5000;  ///< how long a slow subscriber is waited for
+  double publish_timeout_ms = 5000;              ///< how long a slow subscriber is waited for
   std::uint32_t socket_buffer_bytes = 4u << 20;  ///< asked of the kernel, both directions
   bool offload = true;                           ///< GSO/GRO where the kernel has it
 };

@@ -72,10 +72,9 @@ Expected<std::uint32_t> Node::publish(std::string_view channel, const EventView*
   std::vector<std::uint32_t> sizes(count);
   for (std::size_t i = 0; i < count; ++i) {
     if (payloads[i].length > impl_->max_message_bytes) {
-      return fail(ErrorKind::kChannel,
-                  "channel: payload of " + std::to_string(payloads[i].length) +
-                      " bytes exceeds the limit of " + std::to_string(impl_->max_message_bytes) +
-                      " bytes");
+      return fail(ErrorKind::kChannel, "channel: payload of " + std::to_string(payloads[i].length) +
+                                           " bytes exceeds the limit of " +
+                                           std::to_string(impl_->max_message_bytes) + " bytes");
     }
     sizes[i] = static_cast<std::uint32_t>(payloads[i].length);
   }
@@ -126,8 +125,8 @@ Expected<void> Node::install_credential(ByteSpan credential) {
 Expected<void> Node::revoke_below(ByteSpan issuer32, std::uint32_t floor) {
   identity::EntityId issuer{};
   if (issuer32.size() != issuer.size()) {
-    return fail(ErrorKind::kIdentity, "identity: entity_id must be 32 bytes, got " +
-                                          std::to_string(issuer32.size()));
+    return fail(ErrorKind::kIdentity,
+                "identity: entity_id must be 32 bytes, got " + std::to_string(issuer32.size()));
   }
   std::copy(issuer32.begin(), issuer32.end(), issuer.begin());
   if (!impl_->engine->accepts_work()) return shut_down();

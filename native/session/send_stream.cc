@@ -9,8 +9,8 @@ namespace netmesh::session {
 void SendStream::push(OutboundBatch batch) {
   const std::uint64_t size = batch.frames.size();
   queued_cost_ += batch.cost;
-  credit_.push_back({end_ + size, batch.cost, batch.windowed ? batch.cost : 0, batch.event_count,
-                     batch.ticket});
+  credit_.push_back(
+      {end_ + size, batch.cost, batch.windowed ? batch.cost : 0, batch.event_count, batch.ticket});
   if (size != 0) {
     chunks_.push_back({end_, std::move(batch.frames)});
     end_ += size;
