@@ -118,10 +118,11 @@ export class Channels {
       return rejected(classify(error));
     }
     return new Promise((resolve, reject: (reason: unknown) => void) => {
+      const fail = reject;
       this.#publishes.set(request, {
         settle: (error, report) => {
           if (report) resolve(report);
-          else reject(error);
+          else fail(error);
         },
       });
       if (this.#publishes.size === 1) this.#onBusy();
@@ -137,12 +138,13 @@ export class Channels {
       return rejected(classify(error));
     }
     return new Promise((resolve, reject: (reason: unknown) => void) => {
+      const fail = reject;
       const settle = (error: unknown): void => {
         stopListening();
         this.#memberships.delete(request);
         this.#onBusy();
         if (error === undefined) resolve();
-        else reject(error);
+        else fail(error);
       };
       const stopListening = onAbort(signal, () => {
         this.#native.cancelMembership(request);

@@ -17,7 +17,7 @@ import type {
 } from '../types';
 import './async_dispose';
 import type { ClosableIterator } from './async_queue';
-import { ChannelFeed, type FeedPolicy, isGone } from './channels';
+import { type ChannelFeed, type FeedPolicy, isGone } from './channels';
 import { addon } from './native';
 import { classify } from './native_errors';
 import type { Node } from './node';
