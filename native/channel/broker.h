@@ -195,10 +195,9 @@ class Broker {
   Publication recipients(Now now, const ChannelName& name, std::uint32_t count = 1);
   /// Keeps a payload for subscribers to come, as the channel's config says.
   void retain(const ChannelName& name, Payload payload);
-  /// Another member of the queue group of `tried`, which could not be sent to. Takes the group's
-  /// turn on, so that calls with what it returned go through the whole group; callers stop at a
-  /// node that they have tried.
-  std::optional<NodeId> stand_in(Now now, const ChannelName& name, NodeId tried);
+  /// Another member of the queue group of `tried`, which could not be sent to. `first` is the one
+  /// that `recipients` chose: asked again with what it returned, this goes once through the group.
+  std::optional<NodeId> stand_in(Now now, const ChannelName& name, NodeId first, NodeId tried);
   /// How a publish went, for the counters.
   void report(const ChannelName& name, std::uint64_t delivered, std::uint64_t failed);
 
