@@ -182,11 +182,11 @@ class Broker {
   // --- peers ---
 
   /// A peer that is up already keeps its subscriptions: its session was replaced.
-  void peer_up(NodeId peer, PeerTraits traits);
-  void entity_learnt(NodeId peer, const identity::EntityId& entity);
+  void peer_up(NodeId id, PeerTraits traits);
+  void entity_learnt(NodeId id, const identity::EntityId& entity);
   /// Ends all its subscriptions. Failures are remembered.
-  void peer_down(NodeId peer);
-  Received handle(Now now, NodeId from, ByteSpan message);
+  void peer_down(NodeId id);
+  Received handle(Now now, NodeId from, ByteSpan bytes);
 
   // --- publishing ---
 
@@ -195,8 +195,9 @@ class Broker {
   Publication recipients(Now now, const ChannelName& name, std::uint32_t count = 1);
   /// Keeps a payload for subscribers to come, as the channel's config says.
   void retain(const ChannelName& name, Payload payload);
-  /// Another member of the queue group of `tried`, which could not be sent to.
-  std::optional<NodeId> stand_in(Now now, const ChannelName& name, NodeId tried);
+  /// Another member of the queue group of `tried`, which could not be sent to. `first` is the one
+  /// that `recipients` chose: asked again with what it returned, this goes once through the group.
+  std::optional<NodeId> stand_in(Now now, const ChannelName& name, NodeId first, NodeId tried);
   /// How a publish went, for the counters.
   void report(const ChannelName& name, std::uint64_t delivered, std::uint64_t failed);
 
@@ -217,7 +218,7 @@ class Broker {
   std::optional<ChannelInfo> channel_info(std::string_view name) const;
   /// The subscribers of a channel in the order of node ids.
   std::vector<NodeId> subscribers(std::string_view name) const;
-  bool is_subscribed(NodeId peer, std::string_view name) const;
+  bool is_subscribed(NodeId id, std::string_view name) const;
   std::size_t subscriptions() const { return guard_.size(); }
   const Counters& counters() const { return counters_; }
   std::uint64_t epoch() const { return epoch_; }

@@ -182,13 +182,14 @@ bool Broker::may_receive(Now now, const ChannelConfig& config, const Channel& ch
   return false;
 }
 
-std::optional<NodeId> Broker::stand_in(Now now, const ChannelName& name, NodeId tried) {
+std::optional<NodeId> Broker::stand_in(Now now, const ChannelName& name, NodeId first,
+                                       NodeId tried) {
   Channel* channel = find_channel(name.text());
   const ChannelConfig* config = registry_.find(name.text());
   if (channel == nullptr || config == nullptr) return std::nullopt;
   Publication unused;
   stamp_rights(now);
-  const auto chosen = channel->roster.stand_in(tried, [&](ChannelRoster::Member& member) {
+  const auto chosen = channel->roster.stand_in(first, tried, [&](ChannelRoster::Member& member) {
     return may_receive(now, *config, *channel, member, unused);
   });
   if (!ended_.empty()) evict_ended(*channel);

@@ -156,7 +156,9 @@ TEST(Broker, ServesQueueGroupsInTurnAndMovesBetweenModes) {
   t.subscribe(kC, "jobs");
   EXPECT_EQ(t.publish("jobs"), (std::vector{kC, kA}));
   EXPECT_EQ(t.publish("jobs"), (std::vector{kC, kB}));
-  EXPECT_EQ(t->stand_in(t.now, name_of("jobs"), kB), kA);
+  EXPECT_EQ(t->stand_in(t.now, name_of("jobs"), kB, kB), kA);
+  EXPECT_EQ(t->stand_in(t.now, name_of("jobs"), kB, kA), std::nullopt) << "once through the group";
+  EXPECT_EQ(t->stand_in(t.now, name_of("jobs"), kC, kC), std::nullopt) << "not in a group";
   t.subscribe(kB, "jobs");
   EXPECT_EQ(t.publish("jobs"), (std::vector{kB, kC, kA}));
   EXPECT_EQ(t->subscriptions(), 3u);

@@ -1,13 +1,11 @@
 #include "channel/guard.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <utility>
 
 #include "base/assert.h"
+#include "crypto/hash.h"
 
 namespace netmesh::channel {
 namespace {
@@ -22,8 +20,7 @@ constexpr std::size_t kBloomBitsPerSlot = 16;
 AuthGuard::AuthGuard(std::uint64_t hash_seed) : seed_(hash_seed) { rebuild(kLeastSlots); }
 
 std::uint64_t AuthGuard::hash_of(const Grant& grant) const {
-  const std::array<std::uint64_t, 2> key{grant.node.value, grant.channel.value};
-  return XXH3_64bits_withSeed(key.data(), sizeof(key), seed_);
+  return crypto::xxh3_64(grant.node.value, grant.channel.value, seed_);
 }
 
 /// Both bits are in one word, so that asking costs one access to memory.

@@ -81,14 +81,25 @@ class Roster {
     }
   }
 
-  /// Another eligible member of the queue group of `tried`, who could not be sent to; nothing for a
-  /// broadcast member.
+  /// The next eligible member of the queue group of `tried`, who could not be sent to, in the order
+  /// of turns and before `first`, who was chosen at first: asked with what it returned it goes once
+  /// through the group, and ends. Nothing for a broadcast member.
   template <typename Eligible>
-  std::optional<NodeId> stand_in(NodeId tried, Eligible&& eligible) {
+  std::optional<NodeId> stand_in(NodeId first, NodeId tried, Eligible&& eligible) {
     const std::size_t present = locate(tried);
     if (present == groups_.size() || groups_[present].name.empty()) return std::nullopt;
-    return groups_[present].choose(
-        [&](Member& member) { return member.node != tried && eligible(member); });
+    Group& group = groups_[present];
+    auto next = std::next(group.at(tried));
+    // Behind `first` there may be a lap to go, else what is left of it.
+    const bool wraps = tried >= first;
+    for (; wraps && next != group.members.end(); ++next) {
+      if (eligible(*next)) return group.last = next->node;
+    }
+    if (wraps) next = group.members.begin();
+    for (const auto end = group.at(first); next < end; ++next) {
+      if (eligible(*next)) return group.last = next->node;
+    }
+    return std::nullopt;
   }
 
   template <typename Visit>

@@ -52,15 +52,34 @@ TEST(Roster, PicksAnotherMemberWhenOneMayNot) {
   std::vector<NodeId> out;
   roster.dispatch([](const auto& member) { return member.node != NodeId(1); }, out);
   EXPECT_EQ(out, std::vector{NodeId(2)});
-  EXPECT_EQ(roster.stand_in(NodeId(2), [](const auto& /*m*/) { return true; }), NodeId(3));
-  EXPECT_EQ(roster.stand_in(NodeId(3), [](const auto& m) { return m.node == NodeId(3); }),
-            std::nullopt)
-      << "nobody else may";
   out.clear();
   roster.dispatch([](const auto& /*member*/) { return false; }, out);
   EXPECT_TRUE(out.empty());
-  roster.join(NodeId(9), "", 0);
-  EXPECT_EQ(roster.stand_in(NodeId(9), [](const auto& /*m*/) { return true; }), std::nullopt)
+}
+
+TEST(Roster, FindsEveryStandInOfAGroupOnceWhoeverCameFirst) {
+  TestRoster roster;
+  for (std::uint64_t n : {10, 20, 30, 40}) roster.join(NodeId(n), "g", 0);
+  roster.join(NodeId(5), "", 0);
+  const auto anybody = [](const auto& /*member*/) { return true; };
+  for (std::uint64_t first : {10, 20, 30, 40}) {
+    std::set<NodeId> tried{NodeId(first)};
+    NodeId last(first);
+    while (const auto next = roster.stand_in(NodeId(first), last, anybody)) {
+      ASSERT_TRUE(tried.insert(*next).second) << "twice";
+      last = *next;
+    }
+    EXPECT_EQ(tried.size(), 4u) << first;
+  }
+  const auto only_ten = [](const auto& member) { return member.node == NodeId(10); };
+  EXPECT_EQ(roster.stand_in(NodeId(30), NodeId(40), only_ten), NodeId(10));
+  EXPECT_EQ(roster.stand_in(NodeId(10), NodeId(30), only_ten), std::nullopt);
+  roster.leave(NodeId(30));
+  EXPECT_EQ(roster.stand_in(NodeId(30), NodeId(20), anybody), std::nullopt)
+      << "who came first has left";
+  EXPECT_EQ(roster.stand_in(NodeId(30), NodeId(40), anybody), NodeId(10));
+  EXPECT_EQ(roster.stand_in(NodeId(30), NodeId(30), anybody), std::nullopt) << "no member any more";
+  EXPECT_EQ(roster.stand_in(NodeId(5), NodeId(5), anybody), std::nullopt)
       << "nobody stands in for a broadcast member";
 }
 

@@ -141,9 +141,9 @@ class Subscriber {
   // --- peers ---
 
   /// Also for a peer that is up: its session was replaced, and everything is asked for again.
-  void peer_up(Now now, NodeId peer, PeerTraits traits);
-  void peer_down(Now now, NodeId peer);
-  Received handle(Now now, NodeId from, ByteSpan message);
+  void peer_up(Now now, NodeId id, PeerTraits traits);
+  void peer_down(Now now, NodeId id);
+  Received handle(Now now, NodeId from, ByteSpan bytes);
 
   // --- the crank ---
 
@@ -226,13 +226,13 @@ class Subscriber {
 
   Expected<void> check(const ChannelName& channel, NodeId publisher,
                        const SubscribeOptions& options) const;
-  Entry& open_entry(NodeId publisher, const ChannelName& channel);
+  Entry& open_entry(NodeId id, const ChannelName& channel);
   Entry* find_entry(NodeId publisher, std::string_view channel);
   RequestId enqueue(Now now, Entry& entry, Kind kind, SubscribeOptions options);
 
   /// Begins what is next for a channel, sets its timer, and forgets it when nothing is.
   void advance(Now now, Entry& entry);
-  void forget_if_idle(NodeId publisher);
+  void forget_if_idle(NodeId id);
   void begin(Now now, Entry& entry, Request request);
   void transmit(Entry& entry);
   Message message_of(const Entry& entry) const;

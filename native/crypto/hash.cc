@@ -4,6 +4,7 @@
 #include <xxhash.h>  // inlined whole: the build defines XXH_INLINE_ALL
 
 #include <algorithm>
+#include <array>
 
 #include "base/assert.h"
 
@@ -105,5 +106,10 @@ SecretKey derive_session_key(ByteSpan hash, std::string_view label) {
 }
 
 std::uint64_t xxh3_64(ByteSpan data) { return XXH3_64bits(data.data(), data.size()); }
+
+std::uint64_t xxh3_64(std::uint64_t a, std::uint64_t b, std::uint64_t seed) {
+  const std::array<std::uint64_t, 2> text{a, b};
+  return XXH3_64bits_withSeed(text.data(), sizeof(text), seed);
+}
 
 }  // namespace netmesh::crypto

@@ -27,5 +27,8 @@ SecretKey derive_session_key(ByteSpan hash, std::string_view label);
 
 /// XXH3, 64 bit, seed 0.
 std::uint64_t xxh3_64(ByteSpan data);
+/// The same of `a ‖ b` in the machine's byte order under a secret seed: for tables in memory whose
+/// keys others choose.
+std::uint64_t xxh3_64(std::uint64_t a, std::uint64_t b, std::uint64_t seed);
 
 }  // namespace netmesh::crypto

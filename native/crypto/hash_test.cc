@@ -98,6 +98,14 @@ TEST(SessionKeys, FollowFromTheHandshakeHashOfTheWorkedExamples) {
   }
 }
 
+TEST(Xxh3, OfTwoNumbersIsThatOfTheirBytesWithoutASeedAndAnotherWithOne) {
+  std::array<std::byte, 16> bytes;
+  store_le(bytes.data(), std::uint64_t{0x0123456789abcdef});
+  store_le(bytes.data() + 8, std::uint64_t{42});
+  EXPECT_EQ(xxh3_64(0x0123456789abcdef, 42, 0), xxh3_64(bytes));
+  EXPECT_NE(xxh3_64(0x0123456789abcdef, 42, 1), xxh3_64(bytes));
+}
+
 TEST(Xxh3, MatchesKnownAnswers) {
   const std::pair<std::string_view, std::uint64_t> vectors[] = {
       {"", 0x2d06800538d394c2},

@@ -246,9 +246,12 @@ void Node::Impl::advance(Now now, PublishNumber number, Publishing& publishing) 
     const NodeId node = publishing.nodes[publishing.next++];
     auto failure = send_to_subscriber(now, number, publishing, node);
     if (!failure) continue;
-    // Who shares a queue group with it may do instead.
-    if (const auto other = broker.stand_in(now, publishing.name, node)) {
+    // Who shares a queue group with it may do instead; each of them once.
+    const auto chosen = publishing.stands_in_for.find(node);
+    const NodeId first = chosen == publishing.stands_in_for.end() ? node : chosen->second;
+    if (const auto other = broker.stand_in(now, publishing.name, first, node)) {
       publishing.nodes.push_back(*other);
+      publishing.stands_in_for.emplace(*other, first);
       continue;
     }
     failures.push_back({node, std::move(*failure)});

@@ -112,6 +112,8 @@ struct Node::Impl {
     std::uint32_t max_inflight = 0;
     std::vector<NodeId> nodes;
     std::size_t next = 0;  ///< of `nodes`
+    /// Of a queue group: whom `nodes` named at first, by who was tried instead.
+    std::map<NodeId, NodeId> stands_in_for = {};
     std::uint32_t inflight = 0;
     TimePoint progress_at{};
     PublishReport report;
