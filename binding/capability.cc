@@ -47,10 +47,8 @@ void take(const Napi::Object& source, const char* name, std::optional<std::strin
 void take(const Napi::Object& source, const char* name, bool& out) {
   with(source, name, [&](const Napi::Value& value, const char* n) { out = to_bool(value, n); });
 }
-void take(const Napi::Object& source, const char* name, float& out) {
-  with(source, name, [&](const Napi::Value& value, const char* n) {
-    out = static_cast<float>(to_number(value, n));
-  });
+void take(const Napi::Object& source, const char* name, double& out) {
+  with(source, name, [&](const Napi::Value& value, const char* n) { out = to_number(value, n); });
 }
 template <typename T>
 requires std::is_unsigned_v<T>

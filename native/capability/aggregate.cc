@@ -8,11 +8,14 @@
 #include <regex>
 #include <tuple>
 
+#include "capability/decimal.h"
 #include "capability/index.h"
-#include "capability/tag.h"
+#include "predicate/tag.h"
 
 namespace netmesh::capability {
 namespace {
+
+using predicate::Tag;
 
 /// Longer patterns are refused, and longer tags are not searched: a pattern comes from the
 /// application, but what it runs over comes from strangers.
@@ -30,7 +33,7 @@ struct AxisKey {
 std::optional<AxisKey> split_axis_key(std::string_view text) {
   const std::size_t dot = text.find('.');
   if (dot == std::string_view::npos || dot + 1 == text.size()) return std::nullopt;
-  if (!is_axis_name(text.substr(0, dot))) return std::nullopt;
+  if (!predicate::parse_axis(text.substr(0, dot))) return std::nullopt;
   return AxisKey{std::string(text.substr(0, dot)), std::string(text.substr(dot + 1))};
 }
 
@@ -108,10 +111,14 @@ std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) {
              : a + b;
 }
 
+bool is_on(const Tag& tag, std::string_view axis) {
+  return tag.on_axis() && predicate::to_string(tag.axis) == axis;
+}
+
 /// The value of an axis-value tag with this axis and key.
 std::optional<std::string_view> value_of(std::string_view text, const AxisKey& wanted) {
-  const Tag tag = Tag::parse(text);
-  if (tag.shape != TagShape::kAxisValue || tag.axis != wanted.axis || tag.key != wanted.key)
+  const Tag tag = predicate::take_apart(text);
+  if (tag.kind != Tag::Kind::kValue || !is_on(tag, wanted.axis) || tag.key != wanted.key)
     return std::nullopt;
   return tag.value;
 }
@@ -152,13 +159,11 @@ bool CompiledMatcher::matches(std::string_view text) const {
       return text == matcher.value;
     case TagMatcher::Kind::kPrefix:
       return text.starts_with(matcher.value);
-    case TagMatcher::Kind::kAxis: {
-      const Tag tag = Tag::parse(text);
-      return tag.is_axis() && tag.axis == matcher.value;
-    }
+    case TagMatcher::Kind::kAxis:
+      return is_on(predicate::take_apart(text), matcher.value);
     case TagMatcher::Kind::kAxisKey: {
-      const Tag tag = Tag::parse(text);
-      return tag.is_axis() && tag.axis == matcher.value && tag.key == matcher.key;
+      const Tag tag = predicate::take_apart(text);
+      return is_on(tag, matcher.value) && tag.key == matcher.key;
     }
     case TagMatcher::Kind::kRegex:
       return impl_->pattern && text.size() <= kMaxSearchedBytes &&

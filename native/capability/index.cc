@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "capability/tag.h"
+#include "predicate/tag.h"
 
 namespace netmesh::capability {
 namespace {
@@ -356,7 +356,7 @@ std::optional<bool> CapabilityIndex::satisfies(NodeId node, const Filter& filter
   };
   const auto has_tag = [&](const std::string& tag) {
     if (holds(entry.tags, tags_, tag)) return true;
-    const std::string other = other_spelling(tag);
+    const std::string other = predicate::other_spelling(tag);
     return !other.empty() && holds(entry.tags, tags_, other);
   };
   const auto has_some = [&](const std::vector<WordId>& present, const Postings& postings,

@@ -5,10 +5,14 @@
 #include <limits>
 #include <map>
 
-#include "capability/tag.h"
+#include "capability/decimal.h"
+#include "predicate/tag.h"
 
 namespace netmesh::capability {
 namespace {
+
+using predicate::Axis;
+using predicate::Tag;
 
 constexpr std::array<std::string_view, 6> kVendors{"unknown", "nvidia", "amd",
                                                    "intel",   "apple",  "qualcomm"};
@@ -107,11 +111,11 @@ void read_hardware(Inventory& out, const Tag& tag) {
   Hardware& hardware = out.hardware;
   if (tag.key == "gpu" || tag.key.starts_with("gpu.")) {
     if (!hardware.gpu) hardware.gpu.emplace();
-    if (tag.key.size() > 4 && tag.shape == TagShape::kAxisValue)
+    if (tag.key.size() > 4 && tag.kind == Tag::Kind::kValue)
       read_gpu(*hardware.gpu, tag.key.substr(4), tag.value);
     return;
   }
-  if (tag.shape != TagShape::kAxisValue) return;
+  if (tag.kind != Tag::Kind::kValue) return;
   if (tag.key.starts_with("limits.")) read_limit(out.limits, tag.key.substr(7), tag.value);
   if (tag.key == "cpu_cores") read(hardware.cpu_cores, tag.value);
   if (tag.key == "cpu_threads") read(hardware.cpu_threads, tag.value);
@@ -156,7 +160,7 @@ using Models = std::map<std::uint32_t, Model>;
 using Tools = std::map<std::uint32_t, Tool>;
 
 void read_software(Software& software, Models& models, Tools& tools, const Tag& tag) {
-  if (tag.shape != TagShape::kAxisValue) return;
+  if (tag.kind != Tag::Kind::kValue) return;
   const std::string_view key = tag.key;
   const std::string value(tag.value);
   if (key.starts_with("model.")) {
@@ -301,10 +305,10 @@ Inventory read_inventory(const CapabilitySet& set) {
   Models models;
   Tools tools;
   for (const std::string& text : set.tags) {
-    const Tag tag = Tag::parse(text);
-    if (!tag.is_axis()) continue;
-    if (tag.axis == "hardware") read_hardware(out, tag);
-    if (tag.axis == "software") read_software(out.software, models, tools, tag);
+    const Tag tag = predicate::take_apart(text);
+    if (!tag.on_axis()) continue;
+    if (tag.axis == Axis::kHardware) read_hardware(out, tag);
+    if (tag.axis == Axis::kSoftware) read_software(out.software, models, tools, tag);
   }
   for (auto& [index, model] : models) out.models.push_back(std::move(model));
   for (auto& [index, tool] : tools) {

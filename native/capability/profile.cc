@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
-#include "capability/tag.h"
+#include "predicate/tag.h"
 
 namespace netmesh::capability {
 namespace {
+
+using predicate::Tag;
 
 constexpr std::string_view kTenant = "scope:tenant:";
 constexpr std::string_view kRegion = "scope:region:";
@@ -25,7 +27,7 @@ void make_unique(std::vector<std::string>& words) {
 
 /// Ids as `hasModel` and `hasTool` see them: whatever stands for the index.
 void collect_ids(Profile& out, const Tag& tag) {
-  if (tag.shape != TagShape::kAxisValue || tag.axis != "software") return;
+  if (tag.kind != Tag::Kind::kValue || tag.axis != predicate::Axis::kSoftware) return;
   if (tag.key.starts_with("model.") && tag.key.ends_with(".id") && tag.key.size() > 9)
     out.models.emplace_back(tag.value);
   if (tag.key.starts_with("tool.") && tag.key.ends_with(".tool_id") && tag.key.size() > 13)
@@ -47,7 +49,7 @@ NumericConditions NumericConditions::of(const Filter& filter) {
 }
 
 float Numbers::score(const Requirement& r) const {
-  const auto weight = [](float w) { return std::clamp(w, 0.0F, 1.0F); };
+  const auto weight = [](double w) { return static_cast<float>(std::clamp(w, 0.0, 1.0)); };
   const auto share = [](float value, float full) { return std::min(value / full, 1.0F); };
   float score = 1.0F;
   score += weight(r.prefer_more_memory) * share(static_cast<float>(memory_gb), 256.0F);
@@ -81,9 +83,9 @@ Profile Profile::of(const CapabilitySet& set) {
   }
   n.loaded_models = clamp_count(loaded);
   for (const std::string& text : set.tags) {
-    const Tag tag = Tag::parse(text);
+    const Tag tag = predicate::take_apart(text);
     collect_ids(out, tag);
-    if (tag.shape != TagShape::kReserved) continue;
+    if (tag.kind != Tag::Kind::kReserved) continue;
     n.subnet_local = n.subnet_local || text == "scope:subnet-local";
     n.scoped = n.scoped || (text.starts_with(kTenant) && text.size() > kTenant.size()) ||
                (text.starts_with(kRegion) && text.size() > kRegion.size());

@@ -55,6 +55,13 @@ std::string to_string(const Tag& tag) {
   return text.append(tag.value);
 }
 
+std::string other_spelling(std::string_view text) {
+  Tag tag = take_apart(text);
+  if (tag.kind != Tag::Kind::kValue) return {};
+  tag.separator = tag.separator == '=' ? ':' : '=';
+  return to_string(tag);
+}
+
 std::string meaning_of(std::string_view text) {
   Tag tag = take_apart(text);
   if (tag.kind != Tag::Kind::kValue) return std::string(text);

@@ -52,6 +52,10 @@ Tag take_apart(std::string_view text);
 /// The text that the tag was parsed from, byte for byte.
 std::string to_string(const Tag& tag);
 
+/// The tag that means the same with the other of the separators `=` and `:`; empty when there is
+/// none.
+std::string other_spelling(std::string_view text);
+
 /// The same text for tags that mean the same: the separator before a value does not count. No tag
 /// has the text of one that means something else. `text` is not empty.
 std::string meaning_of(std::string_view text);
