@@ -71,7 +71,8 @@ Profile Profile::of(const CapabilitySet& set) {
     n.vram_gb = inventory.hardware.gpu->vram_gb;
     n.vendor = inventory.hardware.gpu->vendor;
   }
-  n.gpu = set.tags.contains("hardware.gpu");
+  n.reach = Reach::kEveryone;
+  n.gpu = set.tags.contains(kGpuTag);
   n.models = clamp_count(inventory.models.size());
   std::size_t loaded = 0;
   for (const Model& model : inventory.models) {
@@ -86,9 +87,13 @@ Profile Profile::of(const CapabilitySet& set) {
     const Tag tag = predicate::take_apart(text);
     collect_ids(out, tag);
     if (tag.kind != Tag::Kind::kReserved) continue;
-    n.subnet_local = n.subnet_local || text == "scope:subnet-local";
-    n.scoped = n.scoped || (text.starts_with(kTenant) && text.size() > kTenant.size()) ||
-               (text.starts_with(kRegion) && text.size() > kRegion.size());
+    const bool scoped = (text.starts_with(kTenant) && text.size() > kTenant.size()) ||
+                        (text.starts_with(kRegion) && text.size() > kRegion.size());
+    if (text == "scope:subnet-local") {
+      n.reach = Reach::kOwnSubnet;
+    } else if (scoped && n.reach == Reach::kEveryone) {
+      n.reach = Reach::kScoped;
+    }
   }
   make_unique(out.models);
   make_unique(out.tools);
