@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 #include <map>
 
@@ -315,6 +316,50 @@ Inventory read_inventory(const CapabilitySet& set) {
     tool.input_schema = metadata_of(set, schema_key(tool.id, "input_schema"));
     tool.output_schema = metadata_of(set, schema_key(tool.id, "output_schema"));
     out.tools.push_back(std::move(tool));
+  }
+  return out;
+}
+
+namespace {
+
+/// The tags and metadata that applications' fields become: a model takes text, whatever else, and
+/// threads without cores say nothing.
+CapabilitySet said_by(Inventory inventory) {
+  if (inventory.hardware.cpu_cores == 0) inventory.hardware.cpu_threads = 0;
+  for (Model& model : inventory.models)
+    model.modalities.insert(model.modalities.begin(), Modality::kText);
+  CapabilitySet out;
+  set_hardware(out, inventory.hardware);
+  set_software(out, inventory.software);
+  set_models(out, inventory.models);
+  set_tools(out, inventory.tools);
+  set_limits(out, inventory.limits);
+  return out;
+}
+
+std::vector<std::string> unsaid(const CapabilitySet& set, const CapabilitySet& said) {
+  std::vector<std::string> out;
+  std::set_difference(set.tags.begin(), set.tags.end(), said.tags.begin(), said.tags.end(),
+                      std::back_inserter(out));
+  return out;
+}
+
+}  // namespace
+
+Description describe(const CapabilitySet& set) {
+  Description out{read_inventory(set), {}, {}};
+  CapabilitySet said = said_by(out.inventory);
+  // What the fields do not give back letter by letter stays a tag: other spellings, unknown keys.
+  out.tags = unsaid(set, said);
+  const auto is_limit = [](const std::string& tag) { return tag.starts_with("hardware.limits."); };
+  if (std::any_of(out.tags.begin(), out.tags.end(), is_limit)) {
+    // Limits as fields replace all limits that are tags.
+    out.inventory.limits = {};
+    said = said_by(out.inventory);
+    out.tags = unsaid(set, said);
+  }
+  for (const auto& [key, value] : set.metadata) {
+    if (!said.metadata.contains(key)) out.metadata.emplace(key, value);
   }
   return out;
 }
