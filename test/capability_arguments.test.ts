@@ -24,9 +24,8 @@ const JUNK: unknown[] = [
 type Callable = (...args: unknown[]) => unknown;
 
 const functions = [enhancements, schema, capabilities].flatMap((module) =>
-  Object.entries(module).filter(
-    (entry): entry is [string, Callable & (typeof entry)[1]] =>
-      typeof entry[1] === 'function' && /^[a-z]/u.test(entry[0]),
+  Object.entries(module as Record<string, unknown>).filter(
+    ([name, value]) => typeof value === 'function' && /^[a-z]/u.test(name),
   ),
 );
 

@@ -98,10 +98,9 @@ export function whereHeader(pred: Predicate): { name: typeof RPC_WHERE_HEADER; v
 export function predicateFromRpcHeaders(
   headers: ReadonlyArray<RpcHeader | readonly [name: string, value: Uint8Array]>,
 ): Predicate | undefined {
-  if (!Array.isArray(headers)) {
-    throw invalid(`headers must be an array; got ${describe(headers)}`);
-  }
-  for (const header of headers as typeof headers) {
+  const given: unknown = headers;
+  if (!Array.isArray(given)) throw invalid(`headers must be an array; got ${describe(given)}`);
+  for (const header of headers) {
     const [name, value] = nameAndValue(header);
     if (name !== RPC_WHERE_HEADER) continue;
     if (!isUint8Array(value)) {
