@@ -354,10 +354,11 @@ std::vector<NodeId> CapabilityIndex::find_nodes_scoped(const Filter& filter,
 
 std::optional<NodeId> CapabilityIndex::best(const Plan& plan, const Requirement& requirement,
                                             TimePoint now) const {
+  const Scoring scoring(requirement);
   std::optional<NodeId> best;
   float best_score = 0;
   for_each_match(plan, now, [&](Slot slot) {
-    const float score = hot_[slot].numbers.score(requirement);
+    const float score = scoring.score(hot_[slot].numbers);
     if (best && score <= best_score) return;
     best = hot_[slot].node;
     best_score = score;

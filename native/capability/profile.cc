@@ -48,17 +48,25 @@ NumericConditions NumericConditions::of(const Filter& filter) {
   return out;
 }
 
-float Numbers::score(const Requirement& r) const {
+Scoring::Scoring(const Requirement& r) {
   const auto weight = [](double w) { return static_cast<float>(std::clamp(w, 0.0, 1.0)); };
-  const auto share = [](float value, float full) { return std::min(value / full, 1.0F); };
+  memory_ = weight(r.prefer_more_memory);
+  vram_ = weight(r.prefer_more_vram);
+  speed_ = weight(r.prefer_faster_inference);
+  loaded_ = weight(r.prefer_loaded_models);
+}
+
+float Scoring::score(const Numbers& n) const {
+  // A weight of 0 adds nothing; it also saves a division per candidate.
+  const auto add = [](float& score, float weight, float value, float full) {
+    if (weight > 0) score += weight * std::min(value / full, 1.0F);
+  };
   float score = 1.0F;
-  score += weight(r.prefer_more_memory) * share(static_cast<float>(memory_gb), 256.0F);
-  score += weight(r.prefer_more_vram) * share(static_cast<float>(vram_gb), 80.0F);
-  score += weight(r.prefer_faster_inference) * share(static_cast<float>(tokens_per_sec), 1000.0F);
-  if (models > 0) {
-    score += weight(r.prefer_loaded_models) *
-             (static_cast<float>(loaded_models) / static_cast<float>(models));
-  }
+  add(score, memory_, static_cast<float>(n.memory_gb), 256.0F);
+  add(score, vram_, static_cast<float>(n.vram_gb), 80.0F);
+  add(score, speed_, static_cast<float>(n.tokens_per_sec), 1000.0F);
+  if (n.models > 0)
+    add(score, loaded_, static_cast<float>(n.loaded_models), static_cast<float>(n.models));
   return score;
 }
 

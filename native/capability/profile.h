@@ -53,8 +53,17 @@ struct Numbers {
            (!conditions.vendor || vendor == *conditions.vendor) &&
            (modalities & conditions.modalities) == conditions.modalities;
   }
+};
+
+/// What a requirement prefers, prepared once per query.
+class Scoring {
+ public:
+  explicit Scoring(const Requirement& requirement);
   /// 1 and what the weights add; the node is taken to match.
-  float score(const Requirement& requirement) const;
+  float score(const Numbers& numbers) const;
+
+ private:
+  float memory_, vram_, speed_, loaded_;  ///< weights, 0…1
 };
 
 struct Profile {
