@@ -8,7 +8,7 @@ import {
   TasksAdapter,
   TasksOrderBy,
 } from 'netmesh';
-import * as cortex from 'netmesh/cortex';
+import type * as cortex from 'netmesh/cortex';
 import { ORIGIN, closing, folder, hex, openTasks } from './support/cortex';
 
 describe('tasks', () => {
