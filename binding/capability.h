@@ -32,6 +32,8 @@ Napi::Value from_rows(Napi::Env env, const std::vector<capability::AggregateRow>
 Napi::Value from_rows(Napi::Env env, const std::vector<capability::CapacityRow>& rows);
 /// `{ tags, metadata }`
 Napi::Object from_capability_set(Napi::Env env, const capability::CapabilitySet& set);
+/// A `CapabilitySet` of lib/capabilities.ts.
+Napi::Object from_description(Napi::Env env, const capability::Description& described);
 
 /// An index without a mesh, for tests and measurements of what applications see of it.
 class CapabilityIndexWrap : public Napi::ObjectWrap<CapabilityIndexWrap> {

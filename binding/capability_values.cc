@@ -2,6 +2,7 @@
 
 #include "binding/convert.h"
 #include "binding/cortex_values.h"
+#include "binding/fields.h"
 
 namespace netmesh::binding {
 
@@ -31,25 +32,11 @@ placement::Candidate to_candidate(const Napi::Value& value) {
   return out;
 }
 
-Napi::Array from_texts(Napi::Env env, const std::vector<std::string>& texts) {
-  Napi::Array out = Napi::Array::New(env, texts.size());
-  for (std::uint32_t i = 0; i < texts.size(); ++i) out.Set(i, Napi::String::New(env, texts[i]));
-  return out;
-}
-
 Napi::Object from_candidate(Napi::Env env, const placement::Candidate& candidate) {
   Napi::Object out = Napi::Object::New(env);
   out.Set("nodeId", from_u64(env, candidate.node_id));
-  out.Set("tags", from_texts(env, candidate.tags));
-  Napi::Object metadata = Napi::Object::New(env);
-  for (const auto& [key, value] : candidate.metadata) {
-    // Defined, not assigned: `__proto__` is a key like any other.
-    metadata.DefineProperty(Napi::PropertyDescriptor::Value(
-        Napi::String::New(env, key), Napi::String::New(env, value),
-        static_cast<napi_property_attributes>(napi_writable | napi_enumerable |
-                                              napi_configurable)));
-  }
-  out.Set("metadata", metadata);
+  out.Set("tags", from_words(env, candidate.tags));
+  out.Set("metadata", from_text_map(env, candidate.metadata));
   return out;
 }
 

@@ -3,9 +3,6 @@
 
 #include <napi.h>
 
-#include <string>
-#include <vector>
-
 #include "placement/placement.h"
 
 namespace netmesh::binding {
@@ -14,6 +11,5 @@ predicate::Metadata to_metadata(const Napi::Value& value, const char* name);
 placement::Candidate to_candidate(const Napi::Value& value);
 /// `{ nodeId, tags, metadata }`.
 Napi::Object from_candidate(Napi::Env env, const placement::Candidate& candidate);
-Napi::Array from_texts(Napi::Env env, const std::vector<std::string>& texts);
 
 }  // namespace netmesh::binding

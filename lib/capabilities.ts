@@ -6,6 +6,9 @@
 
 import { CapabilityError } from './core/errors';
 import * as check from './internal/capability_checks';
+import type { CapabilitySetWire } from './internal/capability/capability_set';
+import { addon } from './internal/native';
+import { calling } from './internal/native_errors';
 
 export { CapabilityError } from './core/errors';
 
@@ -222,19 +225,21 @@ export const SCOPE_REGION_PREFIX = 'scope:region:';
 /** For nodes that only their own subnet is to find. */
 export const SCOPE_SUBNET_LOCAL = 'scope:subnet-local';
 
-function withTag(tags: string[] | undefined, tag: string | undefined): string[] {
+function withTag(tags: string[] | undefined, prefix: string, name?: string): string[] {
+  check.list(tags, 'tags', check.string);
   const present = tags ?? [];
-  return tag === undefined || present.includes(tag) ? present : [...present, tag];
+  const tag = name === undefined ? prefix : prefix + name;
+  return name === '' || present.includes(tag) ? present : [...present, tag];
 }
 
 /** The tags and one for this tenant; the same array when there is nothing to add. */
 export function withTenantScope(tags: string[] | undefined, tenantId: string): string[] {
-  return withTag(tags, tenantId === '' ? undefined : SCOPE_TENANT_PREFIX + tenantId);
+  return withTag(tags, SCOPE_TENANT_PREFIX, check.string(tenantId, 'tenantId'));
 }
 
 /** The tags and one for this region; the same array when there is nothing to add. */
 export function withRegionScope(tags: string[] | undefined, region: string): string[] {
-  return withTag(tags, region === '' ? undefined : SCOPE_REGION_PREFIX + region);
+  return withTag(tags, SCOPE_REGION_PREFIX, check.string(region, 'region'));
 }
 
 /** The tags and the one for the own subnet; the same array when there is nothing to add. */
@@ -388,6 +393,30 @@ export function capabilitySetToNapi(set: CapabilitySet): NapiCapabilitySet {
     limits: check.maybe(raw('limits'), 'limits', limits),
     metadata: check.maybe(raw('metadata'), 'metadata', metadata),
   });
+}
+
+/**
+ * The tags and metadata that a set is announced as, without those that a node adds itself. The way
+ * back is {@link capabilitySetFromWire}.
+ *
+ * @throws {@link CapabilityError} that names the field which is wrong.
+ */
+export function capabilitySetToWire(set: CapabilitySet): CapabilitySetWire {
+  return calling(() => addon().encodeCapabilitySet(capabilitySetToNapi(set)));
+}
+
+/**
+ * What tags and metadata say, in fields. Tags that no field holds letter by letter, such as
+ * `hardware.memory_gb:64` or keys that are not documented, are in `tags`; so
+ * {@link capabilitySetToWire} of the result has every tag that `wire` has.
+ *
+ * @throws {@link CapabilityError} for what is no set.
+ */
+export function capabilitySetFromWire(wire: CapabilitySetWire): CapabilitySet {
+  const { raw, words } = check.fields(wire, 'capabilities');
+  const tags = words('tags') ?? [];
+  const texts = check.maybe(raw('metadata'), 'metadata', metadata) ?? {};
+  return calling(() => addon().decodeCapabilitySet(tags, texts) as CapabilitySet);
 }
 
 /**

@@ -11,7 +11,7 @@ import { isUint8Array } from 'node:util/types';
 import { IdentityError, TokenError } from './core/errors';
 import * as core from './core/identity';
 import { addon } from './internal/native';
-import { classify } from './internal/native_errors';
+import { calling } from './internal/native_errors';
 import { describe } from './internal/validate';
 
 export { IdentityError, TokenError } from './core/errors';
@@ -42,15 +42,6 @@ export interface IssueTokenOptions {
   ttlSeconds: number;
   /** How many times the token may be handed on, 0…255. Default: 0. */
   delegationDepth?: number;
-}
-
-/** Runs a call into the core, with its errors as classes. */
-function calling<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw classify(error);
-  }
 }
 
 function bytesOf(value: unknown, what: string): Uint8Array {
@@ -89,7 +80,8 @@ function scopeWords(value: unknown, expected = ''): TokenScope[] {
   }
   return value.map((word: unknown) => {
     if (!SCOPES.includes(word as TokenScope)) {
-      throw new IdentityError(`unknown scope ${JSON.stringify(word) ?? String(word)}${expected}`);
+      const shown = typeof word === 'string' ? JSON.stringify(word) : describe(word);
+      throw new IdentityError(`unknown scope ${shown}${expected}`);
     }
     return word as TokenScope;
   });

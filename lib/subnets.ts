@@ -5,7 +5,7 @@
  */
 
 import { addon } from './internal/native';
-import { classify } from './internal/native_errors';
+import { calling } from './internal/native_errors';
 import * as validate from './internal/validate';
 import type { SubnetId, SubnetPolicy } from './types';
 
@@ -88,12 +88,7 @@ export function subnetOfTags(policy: SubnetPolicy, tags: readonly string[]): Sub
   if (!Array.isArray(tags) || tags.some((tag: unknown) => typeof tag !== 'string')) {
     throw validate.invalid('subnet: tags must be an array of strings');
   }
-  let value: number;
-  try {
-    value = addon().subnetOfTags(policy.rules, tags);
-  } catch (error) {
-    throw classify(error);
-  }
+  const value = calling(() => addon().subnetOfTags(policy.rules, tags));
   const levels = [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff);
   while (levels.length > 1 && levels[levels.length - 1] === 0) levels.pop();
   return { levels };

@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
+
 import fc from 'fast-check';
 import {
   CapabilityError,
   type CapabilityFilter,
   type CapabilityRequirement,
   type CapabilitySet,
+  Identity,
   type Modality,
   SCOPE_REGION_PREFIX,
   SCOPE_SUBNET_LOCAL,
@@ -16,12 +19,15 @@ import {
 import {
   capabilityFilterToNapi,
   capabilityRequirementToNapi,
+  capabilitySetFromWire,
   capabilitySetToNapi,
+  capabilitySetToWire,
   scopeFilterToNapi,
 } from 'netmesh/capabilities';
 import { normalizeGpuVendor } from 'netmesh/core';
 import { addon } from '../lib/internal/native';
 import { classify } from '../lib/internal/native_errors';
+import { capabilitySets } from './support/capability_arbitraries';
 
 function encode(set: CapabilitySet): { tags: string[]; metadata: Record<string, string> } {
   return addon().encodeCapabilitySet(capabilitySetToNapi(set));
@@ -85,6 +91,128 @@ test('a capability set has the tags of the specification', () => {
     ].sort(),
   );
   expect(metadata).toEqual({ 'tool::t::input_schema': '{}', note: 'x' });
+});
+
+test('the announcement of the specification is the text that its origin signs', () => {
+  const identity = Identity.fromSeed(Buffer.alloc(32, 0x42));
+  const capabilities = encode({ hardware: { cpuCores: 16 }, tags: ['gpu', 'nat:unknown'] });
+  const text =
+    `{"node_id":${identity.nodeId},"entity_id":"${identity.entityId.toString('hex')}",` +
+    '"version":1,"timestamp_ns":1700000000000000000,"ttl_secs":300,' +
+    `"capabilities":${JSON.stringify(capabilities)}}`;
+  expect(text).toHaveLength(283);
+  expect(createHash('sha256').update(text).digest('hex')).toBe(
+    '655fe208e935d404ffbda604a6e07521cb50fc34803b05f06283a282b4f13b83',
+  );
+  expect(identity.sign(Buffer.from(text)).toString('hex')).toBe(
+    '0fd1043bc39123f3b8292ce17437409de02fa78e7e7975caae4d2d3ce9e2d739' +
+      '8b914e0fe775d009e958e9033db765d096466abc4160ba35fb889ef88af52207',
+  );
+});
+
+describe('a set read back from its tags', () => {
+  const full: CapabilitySet = {
+    hardware: {
+      cpuCores: 16,
+      cpuThreads: 32,
+      memoryGb: 64,
+      gpu: {
+        vendor: 'nvidia',
+        model: 'h100',
+        vramGb: 80,
+        computeUnits: 132,
+        tensorCores: 528,
+        fp16TflopsX10: 9890,
+      },
+      storageGb: 2n ** 60n,
+      networkGbps: 100,
+    },
+    software: {
+      os: 'linux',
+      osVersion: '6.1',
+      runtimes: [['node', '20.1']],
+      frameworks: [['torch', '2.3']],
+      cudaVersion: '12.4',
+      drivers: [['nvidia', '550']],
+    },
+    models: [
+      {
+        modelId: 'llama',
+        family: 'llama3',
+        parametersBX10: 700,
+        contextLength: 128_000,
+        quantization: 'q4',
+        modalities: ['text', 'image', 'tool-use'],
+        tokensPerSec: 50,
+        loaded: true,
+      },
+    ],
+    tools: [
+      {
+        toolId: 'search',
+        name: 'Search',
+        version: '2.0.0',
+        inputSchema: '{"a":1}',
+        outputSchema: '{}',
+        requires: ['gpu', 'net'],
+        estimatedTimeMs: 20,
+        stateless: false,
+      },
+    ],
+    tags: ['prod', 'scope:tenant:a'],
+    limits: {
+      maxConcurrentRequests: 1,
+      maxTokensPerRequest: 2,
+      rateLimitRpm: 3,
+      maxBatchSize: 4,
+      maxInputBytes: 5,
+      maxOutputBytes: 6,
+    },
+    metadata: { owner: 'me', ['__proto__']: 'x' },
+  };
+
+  test('has every field that it was announced with', () => {
+    const wire = capabilitySetToWire(full);
+    expect(wire).toEqual(encode(full));
+    expect(capabilitySetFromWire(wire)).toEqual(full);
+    expect(capabilitySetFromWire({ tags: [], metadata: {} })).toEqual({});
+  });
+
+  test('keeps as tags what no field holds', () => {
+    const tags = ['hardware.gpu', 'hardware.gpu.color=red', 'hardware.memory_gb:64', 'x'];
+    expect(capabilitySetFromWire({ tags, metadata: {} })).toEqual({
+      hardware: { memoryGb: 64, gpu: { vendor: 'unknown', model: '', vramGb: 0 } },
+      tags: ['hardware.gpu.color=red', 'hardware.memory_gb:64', 'x'],
+    });
+    // Limits as fields would replace the one that no field holds.
+    const limits = ['hardware.limits.max_batch_size=9', 'hardware.limits.odd=1'];
+    expect(capabilitySetFromWire({ tags: limits, metadata: {} })).toEqual({ tags: limits });
+  });
+
+  test('loses nothing, whatever was said', () => {
+    const odd = fc.constantFrom(
+      ...['hardware.cpu_threads=4', 'hardware.limits.max_batch_size=0', 'hardware.limits.x:1'],
+      ...['software.model.5.id=m', 'software.model.0.modalities=image', 'software.tool.1.name=n'],
+      ...['hardware.limits.rate_limit_rpm=60', 'software.cuda_version=', 'hardware.gpu.vram_gb=7'],
+      ...['software.runtime.a.b=1', 'hardware.storage_gb=18446744073709551615'],
+    );
+    fc.assert(
+      fc.property(capabilitySets, fc.array(odd, { maxLength: 6 }), (set, more) => {
+        const tags = [...set.tags, ...more].filter((tag) => tag !== '');
+        const again = capabilitySetToWire(capabilitySetFromWire({ tags, metadata: set.metadata }));
+        expect(again.tags).toEqual(expect.arrayContaining(tags));
+        expect(again.metadata).toEqual(set.metadata);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test.each([undefined, null, 5, { tags: 5 }, { tags: [5] }, { tags: [], metadata: { a: 1 } }])(
+    'is not made of %p',
+    (wire) => {
+      expect(() => capabilitySetFromWire(wire as never)).toThrow(CapabilityError);
+    },
+  );
 });
 
 test('what has no place on the wire is left out, not refused', () => {
@@ -170,6 +298,15 @@ test.each([NaN, Infinity, -Infinity, '1'])('the weight %p is refused', (weight) 
   expect(attempt).toThrow(
     /^capability requirement weight 'preferMoreVram' must be a finite number, got /,
   );
+});
+
+test('a weight too large for the index is as good as 1', () => {
+  const { best } = indexOf({
+    1: { hardware: { memoryGb: 16 } },
+    2: { hardware: { memoryGb: 256 } },
+  });
+  expect(best({ filter: {}, preferMoreMemory: 1e300 })).toBe(2n);
+  expect(best({ filter: {}, preferMoreMemory: -1e300 })).toBe(1n);
 });
 
 describe('scope helpers', () => {

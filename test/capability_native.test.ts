@@ -4,11 +4,15 @@ import path from 'node:path';
 import fc from 'fast-check';
 
 import { applyCapabilityDiff, diffCapabilities, evaluatePredicate } from 'netmesh';
+import { validateCapabilities } from 'netmesh/capability-schema';
 import {
+  evaluatePredicateWithTrace,
+  predicateDebugReport,
   predicateFromRpcHeader,
   predicateFromWire,
   predicateToRpcHeader,
   predicateToWire,
+  redactMetadataKeys,
   tagFromString,
   tagToString,
 } from 'netmesh/capability-enhancements';
@@ -64,6 +68,90 @@ test('each reads what the other writes', () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test('both trace, count and redact alike, letter by letter', () => {
+  const keys = fc.subarray(['intent', 'owner', 'toString', '', 'é', 'a=b']);
+  fc.assert(
+    fc.property(
+      predicates,
+      fc.array(capabilitySets, { minLength: 1, maxLength: 4 }),
+      keys,
+      (predicate, sets, redacted) => {
+        const header = JSON.stringify(predicateToWire(predicate));
+        fc.pre(header.length <= 1024);
+        const [first] = sets as [(typeof sets)[number]];
+        expect(native.tracePredicateHeader(header, first)).toEqual(
+          evaluatePredicateWithTrace(predicate, first.tags, first.metadata).trace,
+        );
+        expect(native.reportPredicateHeader(header, sets, [])).toEqual(
+          predicateDebugReport(predicate, sets),
+        );
+        expect(native.reportPredicateHeader(header, sets, redacted)).toEqual(
+          redactMetadataKeys(predicateDebugReport(predicate, sets), redacted),
+        );
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test('both write every number of a label alike', () => {
+  fc.assert(
+    fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (threshold) => {
+      const key = { axis: 'hardware', key: 'x' } as const;
+      const nodes = [{ kind: 'numeric_at_least', key, threshold }];
+      const header = JSON.stringify({ nodes, root_idx: 0 });
+      expect(native.tracePredicateHeader(header, { tags: [], metadata: {} }).label).toBe(
+        `NumericAtLeast(hardware.x >= ${threshold})`,
+      );
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('both validate alike', () => {
+  const keys = fc.constantFrom(
+    ...['hardware.memory_gb', 'hardware.gpu', 'software.runtime.', 'software.runtime.node'],
+    ...[
+      'software.model.',
+      'software.model.0.id',
+      'software.model.0.loaded',
+      'software.model.0x.id',
+    ],
+    ...[
+      'software.model.4294967296.id',
+      'software.tool.007.requires',
+      'software.tool.1.x',
+      'devices.a',
+    ],
+  );
+  const value = fc.constantFrom(
+    ...['', '=', '=x', ':true', '=false', '=18446744073709551615', '=18446744073709551616'],
+    ...['=+7', '=-7', '=1.5', '=007', '=+', '=００７'],
+  );
+  const tag = fc.oneof(
+    tagTexts,
+    fc.tuple(keys, value).map(([key, text]) => key + text),
+  );
+  const entry = fc.tuple(
+    fc.constantFrom('intent', 'tool::x', 'owner', 'é', 'mine', 'x'.repeat(3000)),
+    fc.constantFrom('', 'x', 'é'.repeat(600), 'y'.repeat(4090)),
+  );
+  fc.assert(
+    fc.property(fc.array(tag, { maxLength: 10 }), fc.array(entry), (tags, entries) => {
+      const set = { tags, metadata: Object.fromEntries(entries) };
+      const found = native.validateCapabilitySet(set);
+      const expected = validateCapabilities(set);
+      // As texts, as the order of fields counts, too; metadata comes in the order of keys in C++.
+      const texts = (list: unknown[]): string[] => list.map((each) => JSON.stringify(each));
+      expect(texts(found.errors)).toEqual(texts(expected.errors));
+      expect(texts(found.warnings).sort()).toEqual(texts(expected.warnings).sort());
+    }),
+    { numRuns: 1000 },
+  );
+  const empty = { tags: [''], metadata: {} };
+  expect(() => native.validateCapabilitySet(empty)).toThrow('capability tag must be non-empty');
 });
 
 test('both refuse the same headers', () => {

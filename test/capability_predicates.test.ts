@@ -271,6 +271,33 @@ describe('a deep or entangled predicate', () => {
     );
   });
 
+  /** How often a predicate asks for metadata. */
+  function questions(predicate: Predicate): number {
+    let asked = 0;
+    const metadata = new Proxy<Record<string, string>>(
+      { x: '' },
+      {
+        get: (target, key) => {
+          asked++;
+          return Reflect.get(target, key) as unknown;
+        },
+      },
+    );
+    expect(evaluatePredicate(predicate, [], metadata)).toBe(true);
+    return asked;
+  }
+
+  test('asks no more often than it has different nodes', () => {
+    // The check of the argument looks at the one key, too.
+    const once = questions(p.metadataExists('x'));
+    for (const levels of [1, 10, 117, 50_000]) {
+      expect(questions(predicateFromWire(bomb(levels)))).toBe(once);
+    }
+    const leaves = Array.from({ length: 1000 }, () => p.metadataExists('x'));
+    expect(questions(p.and(...leaves))).toBe(once + 999);
+    expect(questions(p.and(...leaves, ...leaves, p.or(...leaves)))).toBe(once + 999);
+  });
+
   test('of 50 000 levels survives the wire', () => {
     let deep = p.metadataExists('x');
     for (let level = 0; level < 50_000; level++) deep = p.not(deep);

@@ -249,10 +249,15 @@ describe('issueToken refuses', () => {
   const good = { subject: grantee.entityId, scope: ['publish'], channel: 'a', ttlSeconds: 1 };
   const attempt = (extra: object) => (): Token => issuer.issueToken({ ...good, ...extra } as never);
 
+  const cyclic: unknown[] = [];
+  cyclic.push(cyclic);
+
   test.each([
     [{ scope: ['x'] }, 'unknown scope "x"'],
     [{ scope: ['publish', 'wildcard'] }, 'unknown scope "wildcard"'],
     [{ scope: [undefined] }, 'unknown scope undefined'],
+    [{ scope: [5n] }, 'unknown scope bigint 5n'],
+    [{ scope: [cyclic] }, 'unknown scope an array'],
     [{ scope: 'publish' }, 'scope must be an array of scopes; got "publish"'],
     [{ subject: Buffer.alloc(5) }, 'entity_id must be 32 bytes, got 5'],
     [{ subject: 'me' }, 'entity_id must be 32 bytes, got "me"'],

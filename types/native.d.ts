@@ -808,6 +808,30 @@ export declare function evaluatePredicateHeader(
   header: string,
   sets: readonly NativeCapabilitySet[],
 ): boolean[];
+export interface NativeClauseTrace {
+  label: string;
+  result: boolean;
+  children: NativeClauseTrace[];
+}
+/** Decodes the value of a `net-where` header and evaluates it on one set, clause by clause. */
+export declare function tracePredicateHeader(
+  header: string,
+  set: NativeCapabilitySet,
+): NativeClauseTrace;
+/** Counts its clauses over many sets, without what metadata under `redactKeys` is compared with. */
+export declare function reportPredicateHeader(
+  header: string,
+  sets: readonly NativeCapabilitySet[],
+  redactKeys: readonly string[],
+): {
+  total_candidates: number;
+  matched: number;
+  clause_stats: Array<{ label: string; evaluated: number; matched: number }>;
+};
+export declare function validateCapabilitySet(set: NativeCapabilitySet): {
+  errors: Array<Record<string, string>>;
+  warnings: Array<Record<string, string | number>>;
+};
 /** Decodes the value of a `net-where` header and writes it again. */
 export declare function encodePredicateHeader(header: string): string;
 export declare function parseCapabilityTag(tag: string): {
@@ -979,5 +1003,10 @@ export declare class NativeCapabilityIndex {
 }
 
 export declare function encodeCapabilitySet(set: object): NativeTagSet;
+/** A `CapabilitySet` of `lib/capabilities.ts` with all that tags and metadata say. */
+export declare function decodeCapabilitySet(
+  tags: readonly string[],
+  metadata: Readonly<Record<string, string>>,
+): object;
 /** The lower-case word, or `unknown`. */
 export declare function normalizeGpuVendor(vendor: string): string;

@@ -48,7 +48,19 @@ export const EVENT_PEERS = [
   'libp2p',
 ];
 
-export const ALL_SCENARIO_IDS = ['p1', 'p2', 'p3', 'p4', 'p7', 'p8', 'p11', 'p12', 'p14', 'cortex'];
+export const ALL_SCENARIO_IDS = [
+  'p1',
+  'p2',
+  'p3',
+  'p4',
+  'p7',
+  'p8',
+  'p9',
+  'p11',
+  'p12',
+  'p14',
+  'cortex',
+];
 
 /**
  * @param {string} id

@@ -95,5 +95,11 @@ export function fields(value: unknown, name: string): Fields {
 
 /** Without the fields that are undefined. */
 export function compact<T extends object>(object: T): T {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
+  // A loop, as this runs once per query.
+  const out: Record<string, unknown> = {};
+  for (const key of Object.keys(object)) {
+    const value = (object as Record<string, unknown>)[key];
+    if (value !== undefined) out[key] = value;
+  }
+  return out as T;
 }

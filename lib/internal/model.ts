@@ -7,22 +7,19 @@ import type { Redex as CoreRedex } from '../core/redex';
 import type { EventInfo } from '../model';
 import type { WaitOptions } from '../types';
 import { WriteToken } from '../core/write_token';
-import { onAbort, rejected } from './abort';
-import { Watch, iterate } from './cortex_adapter';
+import { rejected } from './abort';
+import { iterate } from './cortex_adapter';
 import { RowReader } from './cortex_rows';
 import type { CortexSnapshot, FoldProgress, SnapshotAndWatch } from './cortex_types';
-import {
-  type Change,
-  IndexedRows,
-  type IndexFunction,
-  type ModelKey,
-  type ModelRows,
-} from './model_rows';
+import { FoldMarks } from './model_marks';
+import { IndexedRows, type IndexFunction, type ModelKey, type ModelRows } from './model_rows';
 import { nativeManagerOf } from './managers';
 import { addon } from './native';
 import { classifyArguments } from './native_errors';
-import { type ModelQuery, checkQuery, matches, select } from './model_query';
+import { type ModelQuery, checkQuery, select } from './model_query';
 import { readSnapshot, rowsOf, writeSnapshot } from './model_snapshot';
+import { ModelWaits, type WaitFor, waitTimedOut } from './model_waits';
+import { ModelWatches } from './model_watches';
 import * as validate from './validate';
 
 /** Codes of applications' own events. */
@@ -52,19 +49,6 @@ export interface ModelShape<Row> {
   readonly decode: (bytes: Buffer) => unknown;
 }
 
-interface Wait {
-  readonly seq: bigint;
-  readonly applied: boolean;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface Watching<Row> {
-  readonly query: ModelQuery<Row>;
-  readonly watch: Watch<Row>;
-  dirty: boolean;
-}
-
 /** Models that somebody waits for: a promise must settle even if nobody holds its model. */
 const waitedFor = new Set<object>();
 
@@ -73,11 +57,10 @@ export class Model<Events extends object, Row, IndexName extends string = string
   readonly #shape: ModelShape<Row>;
   readonly #originHash: bigint;
   readonly #log: NativeModelLog;
-  #rows: IndexedRows<Row>;
-  #start = 0n;
-  #folded: bigint | undefined;
-  #applied: bigint | undefined;
-  #errors = 0n;
+  readonly #rows: IndexedRows<Row>;
+  readonly #marks = new FoldMarks();
+  readonly #waits: ModelWaits;
+  readonly #watches: ModelWatches<Row>;
   #appSeq = 0n;
   #running = false;
   #closed = false;
@@ -85,14 +68,22 @@ export class Model<Events extends object, Row, IndexName extends string = string
   #failure: unknown;
   #scheduled = false;
   #folding = false;
-  #waits: Wait[] = [];
-  #watches = new Set<Watching<Row>>();
   #waiting = 0;
 
   private constructor(shape: ModelShape<Row>, originHash: bigint) {
     this.#shape = shape;
     this.#originHash = originHash;
     this.#rows = new IndexedRows(shape.indexes);
+    const holder = {
+      hold: () => {
+        this.#hold();
+      },
+      release: () => {
+        this.#release();
+      },
+    };
+    this.#waits = new ModelWaits(this.#marks, holder);
+    this.#watches = new ModelWatches(this.#rows, holder, () => this.#running);
     // The addon holds the function for as long as the log lives: it must not hold the model.
     const self = new WeakRef(this);
     this.#log = new (addon().NativeModelLog)(() => {
@@ -167,7 +158,7 @@ export class Model<Events extends object, Row, IndexName extends string = string
   /** Resolves when the event is folded, whether or not it could be applied. */
   async waitForSeq(seq: bigint | number, opts?: WaitOptions): Promise<void> {
     const wanted = validate.u64OrInteger(seq, 'seq');
-    await this.#wait(wanted, false, undefined, signalOf(opts));
+    await this.#wait({ seq: wanted, applied: false, signal: signalOf(opts) });
   }
 
   /** Resolves when the write is applied, rejects after `deadlineMs`; 0 asks only whether it is. */
@@ -183,7 +174,8 @@ export class Model<Events extends object, Row, IndexName extends string = string
           `adapter origin ${hex(this.#originHash)}`,
       );
     }
-    await this.#wait(token.seq, true, deadline, signalOf(opts));
+    const signal = signalOf(opts);
+    await this.#wait({ seq: token.seq, applied: true, timeoutMs: deadline, signal });
   }
 
   /**
@@ -197,7 +189,7 @@ export class Model<Events extends object, Row, IndexName extends string = string
     opts?: WaitOptions,
   ): Promise<AsyncIterable<Row[]>> {
     const signal = signalOf(opts);
-    return iterate(this.#watch(checkQuery(this.#rows, query), undefined), signal);
+    return iterate(this.#watches.open(checkQuery(this.#rows, query), undefined), signal);
   }
 
   /** The rows that match, and what becomes of them from that instant on. */
@@ -209,7 +201,7 @@ export class Model<Events extends object, Row, IndexName extends string = string
     const signal = signalOf(opts);
     const checked = checkQuery(this.#rows, query);
     const snapshot = select(this.#rows, checked);
-    return { snapshot, updates: iterate(this.#watch(checked, [...snapshot]), signal) };
+    return { snapshot, updates: iterate(this.#watches.open(checked, [...snapshot]), signal) };
   }
 
   /** The state, to be restored from later. */
@@ -221,16 +213,13 @@ export class Model<Events extends object, Row, IndexName extends string = string
       throw this.#error('snapshot failed', error);
     }
     // Folds may add up: what the state contains must not be folded again, even behind a skipped event.
-    return this.#folded === undefined ? { stateBytes } : { stateBytes, lastSeq: this.#folded };
+    const { folded } = this.#marks;
+    return folded === undefined ? { stateBytes } : { stateBytes, lastSeq: folded };
   }
 
   /** How far the fold is, and what it skipped. */
   progress(): FoldProgress {
-    return {
-      ...(this.#folded === undefined ? {} : { foldedThrough: this.#folded }),
-      ...(this.#applied === undefined ? {} : { appliedThrough: this.#applied }),
-      errors: this.#errors,
-    };
+    return this.#marks.progress();
   }
 
   /** False once the model or its log is closed, or a fold function has thrown. */
@@ -254,8 +243,9 @@ export class Model<Events extends object, Row, IndexName extends string = string
   // --- folding ---
 
   async #begin(lastSeq: bigint | undefined): Promise<void> {
+    const marks = this.#marks;
     let stats = this.#log.stats();
-    this.#start = stats.firstSeq;
+    marks.start = stats.firstSeq;
     if (lastSeq !== undefined) {
       if (stats.events === 0n && stats.nextSeq <= lastSeq) {
         // An empty log goes on where the snapshot ends.
@@ -263,18 +253,18 @@ export class Model<Events extends object, Row, IndexName extends string = string
         stats = this.#log.stats();
       }
       if (stats.nextSeq > lastSeq) {
-        this.#start = lastSeq + 1n > stats.firstSeq ? lastSeq + 1n : stats.firstSeq;
-        this.#folded = this.#applied = lastSeq;
+        marks.start = lastSeq + 1n > stats.firstSeq ? lastSeq + 1n : stats.firstSeq;
+        marks.restored(lastSeq);
       } else {
         // Shorter than the snapshot, so from its end on.
-        this.#start = stats.nextSeq;
-        if (stats.nextSeq > 0n) this.#folded = this.#applied = stats.nextSeq - 1n;
+        marks.start = stats.nextSeq;
+        if (stats.nextSeq > 0n) marks.restored(stats.nextSeq - 1n);
       }
     }
-    this.#log.seek(this.#start);
+    this.#log.seek(marks.start);
     this.#running = true;
     const wanted = stats.nextSeq;
-    if (wanted > this.#start) await this.#wait(wanted - 1n, false, undefined, undefined);
+    if (wanted > marks.start) await this.#wait({ seq: wanted - 1n, applied: false });
     else this.#pump();
   }
 
@@ -304,14 +294,12 @@ export class Model<Events extends object, Row, IndexName extends string = string
     } finally {
       this.#folding = false;
     }
-    if (this.#running && batch.position > this.#start) {
-      // Events that the log itself found corrupt are passed over.
-      const through = batch.position - 1n;
-      if (this.#folded === undefined || this.#folded < through) this.#folded = through;
+    if (this.#running && batch.position > this.#marks.start) {
+      this.#marks.passOver(batch.position - 1n);
     }
     if (batch.state === 'lagged') {
       // Retention has overtaken the fold: on with what is left, and nothing after counts as applied.
-      this.#errors += 1n;
+      this.#marks.count();
       this.#log.seek(this.#log.stats().firstSeq);
     } else if (batch.state === 'ended') {
       this.#running = false;
@@ -332,10 +320,8 @@ export class Model<Events extends object, Row, IndexName extends string = string
         this.#running = false;
         return;
       }
-      this.#folded = seq;
+      this.#marks.advance(seq, outcome === 'applied');
       if (outcome !== 'applied') continue;
-      const contiguous = this.#applied === undefined ? this.#start : this.#applied + 1n;
-      if (seq === contiguous) this.#applied = seq;
       if (originHash === this.#originHash && appSeq !== U64_MAX && appSeq >= this.#appSeq) {
         this.#appSeq = appSeq + 1n;
       }
@@ -350,19 +336,19 @@ export class Model<Events extends object, Row, IndexName extends string = string
       if (name === undefined) throw new TypeError('not an event');
       payload = this.#check(name, this.#shape.decode(body));
     } catch {
-      this.#errors += 1n;
+      this.#marks.count();
       return 'skipped';
     }
     try {
       this.#shape.folds[name]?.(this.#rows, payload, info);
     } catch (error) {
       this.#rows.rollback();
-      this.#errors += 1n;
+      this.#marks.count();
       if (!this.#shape.stopOnError) return 'skipped';
       this.#failure = error;
       return 'stop';
     }
-    this.#touch(this.#rows.commit());
+    this.#watches.touch(this.#rows.commit());
     return 'applied';
   }
 
@@ -376,97 +362,27 @@ export class Model<Events extends object, Row, IndexName extends string = string
       this.#stop();
       return;
     }
-    this.#waits = this.#waits.filter((wait) => {
-      if (!this.#reached(wait.seq, wait.applied)) return true;
-      wait.resolve();
-      return false;
-    });
-    for (const { watch, dirty } of this.#watches) if (dirty) watch.wake();
+    this.#waits.settle();
+    this.#watches.tell();
   }
 
   #stop(): void {
     this.#running = false;
-    const waits = this.#waits;
-    this.#waits = [];
-    for (const wait of waits) {
-      if (this.#reached(wait.seq, wait.applied)) wait.resolve();
-      else wait.reject(this.#stopped(wait.applied));
-    }
-    for (const { watch } of this.#watches) watch.wake();
+    this.#waits.stop(this.#failure);
+    this.#watches.stop();
   }
 
   // --- waiting ---
 
-  #reached(seq: bigint, applied: boolean): boolean {
-    if (seq < this.#start) return true;
-    const mark = applied ? this.#applied : this.#folded;
-    return mark !== undefined && mark >= seq;
-  }
-
-  #stopped(applied: boolean): CortexError {
-    const options = this.#failure === undefined ? undefined : { cause: this.#failure };
-    if (!applied) {
-      const through = this.#folded === undefined ? 'None' : `Some(${this.#folded})`;
-      return new CortexError(
-        `cortex: wait_for_seq: fold task stopped; folded_through=${through}`,
-        options,
-      );
-    }
-    const where =
-      this.#applied === undefined
-        ? 'applying any event'
-        : `reaching token seq (applied through ${this.#applied})`;
-    return new CortexError(`cortex: wait_for_token: fold task stopped before ${where}`, options);
-  }
-
-  #wait(
-    seq: bigint,
-    applied: boolean,
-    timeoutMs: number | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  #wait(what: WaitFor): Promise<void> {
+    const { seq, applied, signal } = what;
     if (signal?.aborted === true) return rejected(signal.reason);
     // Folding on the spot is faster than being told.
-    if (this.#running && !this.#reached(seq, applied) && !this.#folding) this.#pump();
-    if (this.#reached(seq, applied)) return Promise.resolve();
-    if (!this.#running) return rejected(this.#stopped(applied));
-    const timeout = (): CortexError =>
-      new CortexError('cortex: wait_for_token: read-your-writes wait timed out');
-    if (timeoutMs === 0) return rejected(timeout());
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        stopListening();
-        this.#release();
-      };
-      const wait: Wait = {
-        seq,
-        applied,
-        resolve: () => {
-          done();
-          resolve();
-        },
-        reject: (error) => {
-          done();
-          reject(error);
-        },
-      };
-      const giveUp = (error: unknown): void => {
-        this.#waits = this.#waits.filter((each) => each !== wait);
-        wait.reject(error);
-      };
-      const timer =
-        timeoutMs === undefined
-          ? undefined
-          : setTimeout(() => {
-              giveUp(timeout());
-            }, timeoutMs);
-      const stopListening = onAbort(signal, () => {
-        giveUp(signal?.reason);
-      });
-      this.#waits.push(wait);
-      this.#hold();
-    });
+    if (this.#running && !this.#marks.reached(seq, applied) && !this.#folding) this.#pump();
+    if (this.#marks.reached(seq, applied)) return Promise.resolve();
+    if (!this.#running) return rejected(this.#marks.stoppedError(applied, this.#failure));
+    if (what.timeoutMs === 0) return rejected(waitTimedOut());
+    return this.#waits.add(what);
   }
 
   /** Something waits from now on, which keeps the process alive. */
@@ -480,50 +396,6 @@ export class Model<Events extends object, Row, IndexName extends string = string
     if (--this.#waiting > 0) return;
     this.#log.unref();
     waitedFor.delete(this);
-  }
-
-  // --- watching ---
-
-  #watch(query: ModelQuery<Row>, first: Row[] | undefined): Watch<Row> {
-    let last = first;
-    const watch = new Watch<Row>({
-      poll: () => {
-        if (watching.dirty) {
-          watching.dirty = false;
-          const rows = select(this.#rows, query);
-          // Rows are replaced when they change, so that they can be told apart by identity.
-          const same = last?.length === rows.length && rows.every((row, i) => row === last?.[i]);
-          if (!same) {
-            last = [...rows];
-            return rows;
-          }
-        }
-        return this.#running ? undefined : null;
-      },
-      hold: () => {
-        this.#hold();
-      },
-      release: () => {
-        this.#release();
-      },
-      forget: () => {
-        this.#watches.delete(watching);
-      },
-    });
-    const watching: Watching<Row> = { query, watch, dirty: first === undefined };
-    this.#watches.add(watching);
-    return watch;
-  }
-
-  #touch(changes: Array<Change<Row>>): void {
-    for (const watching of this.#watches) {
-      if (watching.dirty) continue;
-      watching.dirty = changes.some(
-        ({ key, before, after }) =>
-          (before !== undefined && matches(this.#rows, watching.query, before, key)) ||
-          (after !== undefined && matches(this.#rows, watching.query, after, key)),
-      );
-    }
   }
 
   // --- snapshots ---

@@ -138,6 +138,15 @@ function rebuild(error: Error, message: string): Error {
   }
 }
 
+/** Runs a call into the addon, with its errors as classes. */
+export function calling<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw classify(error);
+  }
+}
+
 /** An `Error` of another realm: a `vm` context has classes of its own, the addon does not. */
 function isForeignError(value: unknown): value is Error {
   return Object.prototype.toString.call(value) === '[object Error]';

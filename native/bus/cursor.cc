@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 
+#include "base/json_text.h"
 #include "bus/json.h"
 
 namespace netmesh::bus {

@@ -2,53 +2,13 @@
 
 #include <map>
 
+#include "base/json_text.h"
+
 namespace netmesh::bus {
 namespace {
 
 using simdjson::dom::element;
 using simdjson::dom::element_type;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-/// Appends ".0" to every integer literal that may not fit 64 bits, so that it reads as a float.
-/// Strings are left alone; text that is no JSON stays none.
-std::string widen_integers(std::string_view text) {
-  constexpr std::size_t kDigitsThatFit = 18;
-  std::string out;
-  out.reserve(text.size() + 16);
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    if (in_string) {
-      out += c;
-      ++i;
-      if (c == '\\' && i < text.size()) out += text[i++];
-      if (c == '"') in_string = false;
-      continue;
-    }
-    if (!is_digit(c)) {
-      in_string = c == '"';
-      out += c;
-      ++i;
-      continue;
-    }
-    const std::size_t begin = i;
-    while (i < text.size() && is_digit(text[i])) ++i;
-    const bool integer = i == text.size() || (text[i] != '.' && text[i] != 'e' && text[i] != 'E');
-    const bool after_point = begin > 0 && (text[begin - 1] == '.' || text[begin - 1] == 'e' ||
-                                           text[begin - 1] == 'E' || text[begin - 1] == '+' ||
-                                           (text[begin - 1] == '-' && begin > 1 &&
-                                            (text[begin - 2] == 'e' || text[begin - 2] == 'E')));
-    out.append(text.substr(begin, i - begin));
-    if (!integer || after_point || i - begin <= kDigitsThatFit) continue;
-    // What fits stays an integer.
-    const bool negative = begin > 0 && text[begin - 1] == '-';
-    const std::string literal = (negative ? "-" : "") + std::string(text.substr(begin, i - begin));
-    simdjson::dom::parser parser;
-    if (parser.parse(literal).error() != simdjson::SUCCESS) out += ".0";
-  }
-  return out;
-}
 
 using Members = std::map<std::string_view, element>;
 
@@ -122,24 +82,6 @@ std::optional<element> json_member(simdjson::dom::object object, std::string_vie
     if (key == name) found = value;
   }
   return found;
-}
-
-void append_json_string(std::string_view text, std::string& out) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += "\\u00";
-      out += kHex[static_cast<unsigned char>(c) >> 4];
-      out += kHex[c & 15];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
 }
 
 bool is_utf8(ByteSpan bytes) {

@@ -34,9 +34,6 @@ bool json_equal(simdjson::dom::element a, simdjson::dom::element b);
 std::optional<simdjson::dom::element> json_member(simdjson::dom::object object,
                                                   std::string_view name);
 
-/// Appends `text` with its quotes, as RFC 8259 wants it.
-void append_json_string(std::string_view text, std::string& out);
-
 bool is_utf8(ByteSpan bytes);
 bool is_ascii(ByteSpan bytes);
 

@@ -8,11 +8,14 @@
 #include <regex>
 #include <tuple>
 
+#include "capability/decimal.h"
 #include "capability/index.h"
-#include "capability/tag.h"
+#include "predicate/tag.h"
 
 namespace netmesh::capability {
 namespace {
+
+using predicate::Tag;
 
 /// Longer patterns are refused, and longer tags are not searched: a pattern comes from the
 /// application, but what it runs over comes from strangers.
@@ -30,7 +33,7 @@ struct AxisKey {
 std::optional<AxisKey> split_axis_key(std::string_view text) {
   const std::size_t dot = text.find('.');
   if (dot == std::string_view::npos || dot + 1 == text.size()) return std::nullopt;
-  if (!is_axis_name(text.substr(0, dot))) return std::nullopt;
+  if (!predicate::parse_axis(text.substr(0, dot))) return std::nullopt;
   return AxisKey{std::string(text.substr(0, dot)), std::string(text.substr(dot + 1))};
 }
 
@@ -108,10 +111,14 @@ std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) {
              : a + b;
 }
 
+bool is_on(const Tag& tag, std::string_view axis) {
+  return tag.on_axis() && predicate::to_string(tag.axis) == axis;
+}
+
 /// The value of an axis-value tag with this axis and key.
 std::optional<std::string_view> value_of(std::string_view text, const AxisKey& wanted) {
-  const Tag tag = Tag::parse(text);
-  if (tag.shape != TagShape::kAxisValue || tag.axis != wanted.axis || tag.key != wanted.key)
+  const Tag tag = predicate::take_apart(text);
+  if (tag.kind != Tag::Kind::kValue || !is_on(tag, wanted.axis) || tag.key != wanted.key)
     return std::nullopt;
   return tag.value;
 }
@@ -152,13 +159,11 @@ bool CompiledMatcher::matches(std::string_view text) const {
       return text == matcher.value;
     case TagMatcher::Kind::kPrefix:
       return text.starts_with(matcher.value);
-    case TagMatcher::Kind::kAxis: {
-      const Tag tag = Tag::parse(text);
-      return tag.is_axis() && tag.axis == matcher.value;
-    }
+    case TagMatcher::Kind::kAxis:
+      return is_on(predicate::take_apart(text), matcher.value);
     case TagMatcher::Kind::kAxisKey: {
-      const Tag tag = Tag::parse(text);
-      return tag.is_axis() && tag.axis == matcher.value && tag.key == matcher.key;
+      const Tag tag = predicate::take_apart(text);
+      return is_on(tag, matcher.value) && tag.key == matcher.key;
     }
     case TagMatcher::Kind::kRegex:
       return impl_->pattern && text.size() <= kMaxSearchedBytes &&
@@ -173,6 +178,70 @@ bool CompiledMatcher::matches(std::string_view text) const {
   return false;
 }
 
+// --- words ---
+
+namespace {
+
+/// A function of words, computed once for each that comes up: many nodes share few words.
+template <typename T>
+class PerWord {
+ public:
+  explicit PerWord(std::size_t id_bound) : values_(id_bound) {}
+  template <typename Compute>
+  const T& of(WordId id, Compute&& compute) {
+    std::optional<T>& value = values_[id];
+    if (!value) value.emplace(compute());
+    return *value;
+  }
+
+ private:
+  std::vector<std::optional<T>> values_;
+};
+
+/// What one tag says about `axis.key`.
+struct WordValue {
+  std::optional<std::string_view> text;
+  std::optional<std::uint64_t> number;
+};
+
+WordValue word_value(std::string_view word, const AxisKey& wanted) {
+  WordValue out;
+  out.text = value_of(word, wanted);
+  if (out.text) out.number = parse_decimal<std::uint64_t>(*out.text);
+  return out;
+}
+
+/// The bucket that a tag alone puts a node into.
+std::optional<std::string> bucket_of_word(std::string_view word, const GroupBy& group_by) {
+  switch (group_by.kind) {
+    case GroupBy::Kind::kRegion: {
+      constexpr std::string_view kPrefix = "scope:region:";
+      if (!word.starts_with(kPrefix) || word.size() == kPrefix.size()) return std::nullopt;
+      return std::string(word.substr(kPrefix.size()));
+    }
+    case GroupBy::Kind::kTagStem: {
+      const std::string& stem = group_by.value;
+      if (!word.starts_with(stem)) return std::nullopt;
+      if (word.size() == stem.size()) return "(present)";
+      if (word[stem.size()] != '.') return std::nullopt;
+      const std::string_view rest = word.substr(stem.size() + 1);
+      const std::string_view segment = rest.substr(0, rest.find_first_of(".=:"));
+      return segment.empty() ? std::nullopt : std::optional<std::string>(segment);
+    }
+    case GroupBy::Kind::kTagValue: {
+      const auto value = value_of(word, {group_by.value, group_by.key});
+      return value ? std::optional<std::string>(*value) : std::nullopt;
+    }
+    case GroupBy::Kind::kClass:
+    case GroupBy::Kind::kState:
+    case GroupBy::Kind::kPublisher:
+      break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 // --- buckets ---
 
 template <typename Visit>
@@ -180,71 +249,79 @@ void CapabilityIndex::for_each_chosen(const std::optional<TagMatcher>& matcher, 
                                       Visit&& visit) const {
   std::optional<CompiledMatcher> compiled;
   if (matcher) compiled.emplace(*matcher);
-  // Many nodes share few words: each is judged once.
-  enum class Verdict : std::uint8_t { kUnknown, kNo, kYes };
-  std::vector<Verdict> verdicts(compiled ? tags_.id_bound() : 0, Verdict::kUnknown);
+  PerWord<bool> verdicts(compiled ? tags_.id_bound() : 0);
   const auto matches_word = [&](WordId id) {
-    Verdict& verdict = verdicts[id];
-    if (verdict == Verdict::kUnknown)
-      verdict = compiled->matches(tags_.word(id)) ? Verdict::kYes : Verdict::kNo;
-    return verdict == Verdict::kYes;
+    return verdicts.of(id, [&] { return compiled->matches(tags_.word(id)); });
   };
   for (const Slot slot : all_) {
     if (hot_[slot].expires_at <= now) continue;
     const auto& tags = entries_[slot].tags;
-    const bool chosen = !compiled || std::any_of(tags.begin(), tags.end(), matches_word);
-
-    if (chosen) visit(slot);
+    if (!compiled || std::any_of(tags.begin(), tags.end(), matches_word)) visit(slot);
   }
 }
 
-std::vector<std::string> CapabilityIndex::buckets_of(Slot slot, const GroupBy& group_by) const {
-  std::vector<std::string> out;
-  const auto each_tag = [&](auto&& visit) {
-    for (const WordId id : entries_[slot].tags) visit(std::string_view(tags_.word(id)));
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
-  };
-  switch (group_by.kind) {
-    case GroupBy::Kind::kClass:
-      return {"0x0"};
-    case GroupBy::Kind::kState:
-      return {"idle"};
-    case GroupBy::Kind::kPublisher:
-      return {hex(hot_[slot].node.value)};
-    case GroupBy::Kind::kRegion: {
-      constexpr std::string_view kPrefix = "scope:region:";
-      each_tag([&](std::string_view tag) {
-        if (tag.starts_with(kPrefix) && tag.size() > kPrefix.size())
-          out.emplace_back(tag.substr(kPrefix.size()));
-      });
-      out.resize(1, "(none)");
-      return out;
+/// The buckets of nodes, as numbers while they are counted.
+class CapabilityIndex::Grouping {
+ public:
+  Grouping(const CapabilityIndex& index, const GroupBy& group_by)
+      : index_(index), group_by_(group_by), of_word_(index.tags_.id_bound()) {}
+
+  /// The buckets of a node, each once; valid until the next call.
+  const std::vector<std::uint32_t>& of(Slot slot) {
+    found_.clear();
+    switch (group_by_.kind) {
+      case GroupBy::Kind::kClass:
+        found_.push_back(bucket("0x0"));
+        return found_;
+      case GroupBy::Kind::kState:
+        found_.push_back(bucket("idle"));
+        return found_;
+      case GroupBy::Kind::kPublisher:
+        found_.push_back(bucket(hex(index_.hot_[slot].node.value)));
+        return found_;
+      case GroupBy::Kind::kRegion:
+      case GroupBy::Kind::kTagStem:
+      case GroupBy::Kind::kTagValue:
+        break;
     }
-    case GroupBy::Kind::kTagStem: {
-      const std::string& stem = group_by.value;
-      each_tag([&](std::string_view tag) {
-        if (!tag.starts_with(stem)) return;
-        if (tag.size() == stem.size()) {
-          out.emplace_back("(present)");
-        } else if (tag[stem.size()] == '.') {
-          const std::string_view rest = tag.substr(stem.size() + 1);
-          const std::string_view segment = rest.substr(0, rest.find_first_of(".=:"));
-          if (!segment.empty()) out.emplace_back(segment);
-        }
+    for (const WordId id : index_.entries_[slot].tags) {
+      const auto& number = of_word_.of(id, [&]() -> std::optional<std::uint32_t> {
+        const auto name = bucket_of_word(index_.tags_.word(id), group_by_);
+        return name ? std::optional(bucket(*name)) : std::nullopt;
       });
-      return out;
+      if (number && std::find(found_.begin(), found_.end(), *number) == found_.end())
+        found_.push_back(*number);
     }
-    case GroupBy::Kind::kTagValue: {
-      const AxisKey wanted{group_by.value, group_by.key};
-      each_tag([&](std::string_view tag) {
-        if (const auto value = value_of(tag, wanted)) out.emplace_back(*value);
-      });
-      return out;
-    }
+    if (group_by_.kind == GroupBy::Kind::kRegion) keep_first_region();
+    return found_;
   }
-  return out;
-}
+
+  /// Every bucket with its number, in byte order.
+  const std::map<std::string, std::uint32_t>& buckets() const { return numbers_; }
+
+ private:
+  /// A node is in one region: the first by its name.
+  void keep_first_region() {
+    if (found_.empty()) found_.push_back(bucket("(none)"));
+    const auto first = std::min_element(
+        found_.begin(), found_.end(),
+        [this](std::uint32_t a, std::uint32_t b) { return *names_[a] < *names_[b]; });
+    found_.front() = *first;
+    found_.resize(1);
+  }
+  std::uint32_t bucket(const std::string& name) {
+    const auto [at, added] = numbers_.try_emplace(name, static_cast<std::uint32_t>(names_.size()));
+    if (added) names_.push_back(&at->first);
+    return at->second;
+  }
+
+  const CapabilityIndex& index_;
+  const GroupBy& group_by_;
+  PerWord<std::optional<std::uint32_t>> of_word_;
+  std::map<std::string, std::uint32_t> numbers_;
+  std::vector<const std::string*> names_;  ///< the keys of numbers_
+  std::vector<std::uint32_t> found_;
+};
 
 // --- aggregation ---
 
@@ -259,30 +336,31 @@ std::vector<AggregateRow> CapabilityIndex::aggregate(const std::optional<TagMatc
     std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
     std::uint64_t most = 0;
     bool any = false;
-    std::set<std::string, std::less<>> values;
+    std::set<std::string_view> values;
   };
   const bool distinct = aggregation.kind == Kind::kDistinctValues;
   const std::optional<AxisKey> wanted =
       distinct ? AxisKey{aggregation.value, aggregation.key} : split_axis_key(aggregation.value);
   const bool reads_tags =
-      aggregation.kind != Kind::kCount && aggregation.kind != Kind::kDistinctPublishers;
+      wanted && aggregation.kind != Kind::kCount && aggregation.kind != Kind::kDistinctPublishers;
 
-  std::map<std::string, Bucket> buckets;
+  Grouping grouping(*this, group_by);
+  PerWord<WordValue> values(reads_tags ? tags_.id_bound() : 0);
+  std::vector<Bucket> buckets;
   for_each_chosen(matcher, now, [&](Slot slot) {
-    for (const std::string& name : buckets_of(slot, group_by)) {
-      Bucket& bucket = buckets[name];
+    for (const std::uint32_t number : grouping.of(slot)) {
+      if (number >= buckets.size()) buckets.resize(number + 1);
+      Bucket& bucket = buckets[number];
       ++bucket.count;
-      if (!reads_tags || !wanted) continue;
+      if (!reads_tags) continue;
       for (const WordId id : entries_[slot].tags) {
-        const auto value = value_of(tags_.word(id), *wanted);
-        if (!value) continue;
-        if (distinct) bucket.values.emplace(*value);
-        const auto number = parse_decimal<std::uint64_t>(*value);
-        if (!number) continue;
+        const WordValue& value = values.of(id, [&] { return word_value(tags_.word(id), *wanted); });
+        if (distinct && value.text) bucket.values.insert(*value.text);
+        if (!value.number) continue;
         bucket.any = true;
-        bucket.sum = saturating_add(bucket.sum, *number);
-        bucket.least = std::min(bucket.least, *number);
-        bucket.most = std::max(bucket.most, *number);
+        bucket.sum = saturating_add(bucket.sum, *value.number);
+        bucket.least = std::min(bucket.least, *value.number);
+        bucket.most = std::max(bucket.most, *value.number);
       }
     }
   });
@@ -305,7 +383,11 @@ std::vector<AggregateRow> CapabilityIndex::aggregate(const std::optional<TagMatc
   };
   std::vector<AggregateRow> rows;
   rows.reserve(buckets.size());
-  for (const auto& [name, bucket] : buckets) rows.push_back({name, result(bucket)});
+  // A region that is not the first of any node has a number and no node.
+  for (const auto& [name, number] : grouping.buckets()) {
+    if (number < buckets.size() && buckets[number].count > 0)
+      rows.push_back({name, result(buckets[number])});
+  }
   return rows;
 }
 
@@ -320,18 +402,21 @@ std::vector<CapacityRow> CapabilityIndex::capacity_ranking(const CapacityQuery& 
     return ms && *ms <= static_cast<double>(*query.max_rtt_ms);
   };
 
-  std::map<std::string, CapacityRow> buckets;
+  Grouping grouping(*this, query.group_by);
+  PerWord<WordValue> values(summed ? tags_.id_bound() : 0);
+  std::vector<CapacityRow> by_number;
   for_each_chosen(query.matcher, now, [&](Slot slot) {
     if (!near_enough(hot_[slot].node)) return;
     std::uint64_t capacity = 0;
-    for (const WordId id : entries_[slot].tags) {
-      const auto value = summed ? value_of(tags_.word(id), *summed) : std::nullopt;
-      const auto number = value ? parse_decimal<std::uint64_t>(*value) : std::nullopt;
-      capacity = saturating_add(capacity, number.value_or(0));
+    if (summed) {
+      for (const WordId id : entries_[slot].tags) {
+        const WordValue& value = values.of(id, [&] { return word_value(tags_.word(id), *summed); });
+        capacity = saturating_add(capacity, value.number.value_or(0));
+      }
     }
-    for (const std::string& name : buckets_of(slot, query.group_by)) {
-      CapacityRow& row = buckets[name];
-      row.bucket = name;
+    for (const std::uint32_t number : grouping.of(slot)) {
+      if (number >= by_number.size()) by_number.resize(number + 1);
+      CapacityRow& row = by_number[number];
       // Nodes do not announce a state yet: every one is idle.
       ++row.idle;
       ++row.available;
@@ -340,7 +425,11 @@ std::vector<CapacityRow> CapabilityIndex::capacity_ranking(const CapacityQuery& 
   });
 
   std::vector<CapacityRow> rows;
-  for (auto& [name, row] : buckets) rows.push_back(std::move(row));
+  for (const auto& [name, number] : grouping.buckets()) {
+    if (number >= by_number.size() || by_number[number].available == 0) continue;
+    by_number[number].bucket = name;
+    rows.push_back(std::move(by_number[number]));
+  }
   std::stable_sort(rows.begin(), rows.end(), [](const CapacityRow& a, const CapacityRow& b) {
     return a.available > b.available;
   });

@@ -6,50 +6,10 @@
 #include <limits>
 
 #include "base/hex.h"
+#include "base/json_text.h"
 
 namespace netmesh::capability {
 namespace {
-
-void append_json(std::string& out, std::string_view text) {
-  constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default: {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20) {
-          out += c;
-        } else {
-          out += "\\u00";
-          out += kHex[byte >> 4];
-          out += kHex[byte & 0xF];
-        }
-      }
-    }
-  }
-  out += '"';
-}
 
 std::string encode_document(const Announcement& a, bool for_signature) {
   std::string out;
@@ -63,15 +23,15 @@ std::string encode_document(const Announcement& a, bool for_signature) {
   bool first = true;
   for (const std::string& tag : a.capabilities.tags) {
     if (!std::exchange(first, false)) out += ',';
-    append_json(out, tag);
+    append_json_string(tag, out);
   }
   out += "],\"metadata\":{";
   first = true;
   for (const auto& [key, value] : a.capabilities.metadata) {
     if (!std::exchange(first, false)) out += ',';
-    append_json(out, key);
+    append_json_string(key, out);
     out += ':';
-    append_json(out, value);
+    append_json_string(value, out);
   }
   out += "}}";
   if (a.signature && !for_signature) out += ",\"signature\":\"" + to_hex(*a.signature) + '"';
@@ -227,6 +187,15 @@ std::uint64_t Announcement::remaining_secs(std::int64_t unix_now_ns) const {
 
 struct AnnouncementParser::Impl {
   simdjson::dom::parser parser{2 * kMaxAnnouncementBytes};
+  std::string widened;
+
+  simdjson::error_code parse(std::string_view document, simdjson::dom::object& out) {
+    auto error = parser.parse(document.data(), document.size()).get_object().get(out);
+    // A key that nobody knows may hold an integer that no machine word does.
+    if (error != simdjson::NUMBER_ERROR) return error;
+    widened = widen_integers(document);
+    return parser.parse(widened.data(), widened.size()).get_object().get(out);
+  }
 };
 
 AnnouncementParser::AnnouncementParser() : impl_(std::make_unique<Impl>()) {}
@@ -240,10 +209,8 @@ Expected<Announcement> AnnouncementParser::parse(std::string_view document) {
     return refuse(std::to_string(document.size()) + " bytes exceed the limit of " +
                   std::to_string(kMaxAnnouncementBytes));
   simdjson::dom::object object;
-  if (const auto error =
-          impl_->parser.parse(document.data(), document.size()).get_object().get(object)) {
+  if (const auto error = impl_->parse(document, object))
     return refuse(simdjson::error_message(error));
-  }
   Announcement out;
   unsigned seen = 0;
   for (const auto& [name, value] : object) {

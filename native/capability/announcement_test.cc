@@ -113,6 +113,7 @@ TEST(AnnouncementParser, TakesWhatDiffersOnlyInForm) {
   for (const std::string& document : std::vector<std::string>{
            with("{\"node_id\"", " { \"node_id\" "),
            with("\"version\":1", "\"future\":[1.5,{\"x\":null}],\"version\":1"),
+           with("\"version\":1", "\"future\":123456789012345678901234567890,\"version\":1"),
            with("2152f8d1", "2152F8D1"),
            with("}}", "}},\"signature\":null,\"reflex_addr\":null,\"hop_count\":0"),
            with("[\"gpu\",\"hardware.cpu_cores=16\"", "[\"hardware.cpu_cores=16\",\"gpu\",\"gpu\""),

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "capability/tag.h"
+#include "predicate/tag.h"
 
 namespace netmesh::capability {
 namespace {
@@ -31,7 +31,7 @@ void CapabilitySet::add_tag(std::string_view tag) {
 bool CapabilitySet::has_tag(std::string_view tag) const {
   if (tag.empty()) return false;
   if (tags.contains(tag)) return true;
-  const std::string other = other_spelling(tag);
+  const std::string other = predicate::other_spelling(tag);
   return !other.empty() && tags.contains(other);
 }
 

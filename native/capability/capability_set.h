@@ -2,17 +2,18 @@
 // What a node can do: a set of tags and a little metadata (spec 30 §7).
 
 #include <functional>
-#include <map>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "predicate/capability_view.h"
+
 namespace netmesh::capability {
 
 /// Ordered by bytes, as announcements need them.
 using TagSet = std::set<std::string, std::less<>>;
-using Metadata = std::map<std::string, std::string, std::less<>>;
+using Metadata = predicate::Metadata;
 
 /// The wire form of capabilities. A value.
 struct CapabilitySet {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "capability/tag.h"
+#include "predicate/tag.h"
 
 namespace netmesh::capability {
 namespace {
@@ -119,6 +119,16 @@ void CapabilityIndex::set_numbers(Slot slot, const Numbers& numbers) {
   move(by_memory_, present.memory_gb, numbers.memory_gb);
   move(by_vram_, present.vram_gb, numbers.vram_gb);
   move(by_context_, present.context_length, numbers.context_length);
+  const bool was_global = present.reach == Reach::kEveryone;
+  const bool is_global = numbers.reach == Reach::kEveryone;
+  if (was_global != is_global) {
+    const auto at = std::lower_bound(global_.begin(), global_.end(), slot, before());
+    if (is_global) {
+      global_.insert(at, slot);
+    } else {
+      global_.erase(at);
+    }
+  }
   present = numbers;
 }
 
@@ -189,6 +199,12 @@ CapabilityIndex::Plan CapabilityIndex::plan(const Filter& filter, const ScopeFil
     if (id == nullptr) plan.impossible = true;
     if (id != nullptr) plan.tags.push_back(*id);
   }
+  if (plan.numbers.gpu) {
+    // Exactly the nodes with this tag count as having one.
+    const WordId* id = tags_.find(kGpuTag);
+    if (id == nullptr) plan.impossible = true;
+    if (id != nullptr) plan.tags.push_back(*id);
+  }
   const auto look_up = [](const Postings& postings, const std::vector<std::string>& words,
                           std::vector<WordId>& out) {
     for (const std::string& word : words) {
@@ -207,16 +223,23 @@ CapabilityIndex::Plan CapabilityIndex::plan(const Filter& filter, const ScopeFil
   for (const std::string& name : scope->names) {
     if (const WordId* id = tags_.find(prefix + name)) plan.scope_tags.push_back(*id);
   }
+  std::sort(plan.scope_tags.begin(), plan.scope_tags.end());
+  plan.scope_tags.erase(std::unique(plan.scope_tags.begin(), plan.scope_tags.end()),
+                        plan.scope_tags.end());
   return plan;
 }
 
-bool CapabilityIndex::fits_words(const Plan& plan, const Entry& entry) const {
+bool CapabilityIndex::has_tag(Slot slot, WordId tag) const {
+  if (tags_.is_dense(tag)) return tags_.has(tag, slot);
+  const std::vector<WordId>& tags = entries_[slot].tags;
+  return std::binary_search(tags.begin(), tags.end(), tag);
+}
+
+bool CapabilityIndex::fits_words(const Plan& plan, Slot slot) const {
   return std::all_of(plan.tags.begin(), plan.tags.end(),
-                     [&](WordId id) {
-                       return std::binary_search(entry.tags.begin(), entry.tags.end(), id);
-                     }) &&
-         (plan.any_model || intersect(entry.models, plan.models)) &&
-         (plan.any_tool || intersect(entry.tools, plan.tools));
+                     [&](WordId id) { return has_tag(slot, id); }) &&
+         (plan.any_model || intersect(entries_[slot].models, plan.models)) &&
+         (plan.any_tool || intersect(entries_[slot].tools, plan.tools));
 }
 
 bool CapabilityIndex::in_own_subnet(NodeId node) const {
@@ -226,37 +249,33 @@ bool CapabilityIndex::in_own_subnet(NodeId node) const {
 }
 
 bool CapabilityIndex::fits_scope(const Plan& plan, Slot slot) const {
-  const Numbers& numbers = hot_[slot].numbers;
-  const bool global = !numbers.subnet_local && !numbers.scoped;
   if (!plan.scope) return true;
+  const Numbers& numbers = hot_[slot].numbers;
   switch (*plan.scope) {
     case ScopeFilter::Kind::kAny:
-      return !numbers.subnet_local;
+      return numbers.reach != Reach::kOwnSubnet;
     case ScopeFilter::Kind::kGlobalOnly:
-      return global;
+      return numbers.reach == Reach::kEveryone;
     case ScopeFilter::Kind::kSameSubnet:
       return in_own_subnet(hot_[slot].node);
     case ScopeFilter::Kind::kTenants:
     case ScopeFilter::Kind::kRegions:
-      return global || (!numbers.subnet_local && intersect(entries_[slot].tags, plan.scope_tags));
+      return numbers.reach == Reach::kEveryone ||
+             (numbers.reach == Reach::kScoped &&
+              std::any_of(plan.scope_tags.begin(), plan.scope_tags.end(),
+                          [&](WordId id) { return has_tag(slot, id); }));
   }
   return false;
 }
 
 bool CapabilityIndex::fits(const Plan& plan, Slot slot) const {
-  return hot_[slot].numbers.satisfies(plan.numbers) && fits_words(plan, entries_[slot]) &&
+  return hot_[slot].numbers.satisfies(plan.numbers) && fits_words(plan, slot) &&
          fits_scope(plan, slot);
 }
 
-template <typename Visit>
-void CapabilityIndex::for_each_match(const Plan& plan, TimePoint now, Visit&& visit) const {
-  if (plan.impossible) return;
-  const bool all_live = by_expiry_.empty() || by_expiry_.begin()->first > now;
-  const auto visit_if = [&](Slot slot) {
-    if ((all_live || hot_[slot].expires_at > now) && fits(plan, slot)) visit(slot);
-  };
-
-  // The rarest required word, or the narrowest range of numbers, leads to the candidates.
+std::span<const Slot> CapabilityIndex::candidates(const Plan& plan,
+                                                  std::vector<Slot>& scratch) const {
+  // The rarest required word leads to the candidates.
   const std::vector<Slot>* narrowest = &all_;
   const auto consider = [&](const std::vector<Slot>& slots) {
     if (slots.size() < narrowest->size()) narrowest = &slots;
@@ -264,9 +283,12 @@ void CapabilityIndex::for_each_match(const Plan& plan, TimePoint now, Visit&& vi
   for (const WordId id : plan.tags) consider(tags_.slots(id));
   if (plan.models.size() == 1) consider(models_.slots(plan.models.front()));
   if (plan.tools.size() == 1) consider(tools_.slots(plan.tools.front()));
+  if (plan.scope == ScopeFilter::Kind::kGlobalOnly) consider(global_);
 
+  // Other ways to few candidates have to be put into order first, so they must pay.
+  const std::size_t bound = narrowest->size() / 4;
   std::span<const std::pair<std::uint32_t, Slot>> range;
-  std::size_t smallest = narrowest->size() / 4;  // a range has to be sorted, so it must pay
+  std::size_t smallest = bound;
   const auto consider_range = [&](const Column& column, std::uint64_t least) {
     if (least == 0) return;
     const auto first =
@@ -278,20 +300,42 @@ void CapabilityIndex::for_each_match(const Plan& plan, TimePoint now, Visit&& vi
     if (count > smallest) return;
     smallest = count;
     range = {first, column.end()};
-    narrowest = nullptr;
   };
   consider_range(by_memory_, plan.numbers.memory_gb);
   consider_range(by_vram_, plan.numbers.vram_gb);
   consider_range(by_context_, plan.numbers.context_length);
-  if (narrowest != nullptr) {
-    for (const Slot slot : *narrowest) visit_if(slot);
-    return;
+
+  if (plan.scope == ScopeFilter::Kind::kTenants || plan.scope == ScopeFilter::Kind::kRegions) {
+    std::size_t in_scope = global_.size();
+    for (const WordId id : plan.scope_tags) in_scope += tags_.slots(id).size();
+    if (in_scope < smallest) {
+      scratch = global_;
+      std::vector<Slot> merged;
+      for (const WordId id : plan.scope_tags) {
+        const std::vector<Slot>& more = tags_.slots(id);
+        merged.clear();
+        std::set_union(scratch.begin(), scratch.end(), more.begin(), more.end(),
+                       std::back_inserter(merged), before());
+        scratch.swap(merged);
+      }
+      return scratch;
+    }
   }
-  std::vector<Slot> candidates;
-  candidates.reserve(range.size());
-  for (const auto& [value, slot] : range) candidates.push_back(slot);
-  std::sort(candidates.begin(), candidates.end(), before());
-  for (const Slot slot : candidates) visit_if(slot);
+  if (smallest == bound) return *narrowest;
+  scratch.reserve(range.size());
+  for (const auto& [value, slot] : range) scratch.push_back(slot);
+  std::sort(scratch.begin(), scratch.end(), before());
+  return scratch;
+}
+
+template <typename Visit>
+void CapabilityIndex::for_each_match(const Plan& plan, TimePoint now, Visit&& visit) const {
+  if (plan.impossible) return;
+  const bool all_live = by_expiry_.empty() || by_expiry_.begin()->first > now;
+  std::vector<Slot> scratch;
+  for (const Slot slot : candidates(plan, scratch)) {
+    if ((all_live || hot_[slot].expires_at > now) && fits(plan, slot)) visit(slot);
+  }
 }
 
 std::vector<NodeId> CapabilityIndex::find_nodes(const Filter& filter, TimePoint now) const {
@@ -310,10 +354,11 @@ std::vector<NodeId> CapabilityIndex::find_nodes_scoped(const Filter& filter,
 
 std::optional<NodeId> CapabilityIndex::best(const Plan& plan, const Requirement& requirement,
                                             TimePoint now) const {
+  const Scoring scoring(requirement);
   std::optional<NodeId> best;
   float best_score = 0;
   for_each_match(plan, now, [&](Slot slot) {
-    const float score = hot_[slot].numbers.score(requirement);
+    const float score = scoring.score(hot_[slot].numbers);
     if (best && score <= best_score) return;
     best = hot_[slot].node;
     best_score = score;
@@ -356,7 +401,7 @@ std::optional<bool> CapabilityIndex::satisfies(NodeId node, const Filter& filter
   };
   const auto has_tag = [&](const std::string& tag) {
     if (holds(entry.tags, tags_, tag)) return true;
-    const std::string other = other_spelling(tag);
+    const std::string other = predicate::other_spelling(tag);
     return !other.empty() && holds(entry.tags, tags_, other);
   };
   const auto has_some = [&](const std::vector<WordId>& present, const Postings& postings,
@@ -442,7 +487,7 @@ std::size_t CapabilityIndex::memory_bytes() const {
   };
   std::size_t bytes = tags_.memory_bytes() + models_.memory_bytes() + tools_.memory_bytes();
   bytes += hot_.capacity() * sizeof(Hot) + entries_.capacity() * sizeof(Entry) +
-           (all_.capacity() + free_.capacity()) * sizeof(Slot);
+           (all_.capacity() + global_.capacity() + free_.capacity()) * sizeof(Slot);
   bytes += (by_memory_.capacity() + by_vram_.capacity() + by_context_.capacity()) *
            sizeof(Column::value_type);
   bytes += by_expiry_.size() * (kNode + sizeof(std::pair<TimePoint, Slot>));

@@ -147,7 +147,7 @@ class CapabilityIndex {
     std::vector<WordId> models, tools;  ///< one of each has to be there
     bool any_model = false, any_tool = false;
     std::optional<ScopeFilter::Kind> scope;
-    std::vector<WordId> scope_tags;
+    std::vector<WordId> scope_tags;  ///< ascending
   };
 
   auto before() const {
@@ -157,7 +157,11 @@ class CapabilityIndex {
   Plan plan(const Filter& filter, const ScopeFilter* scope) const;
   std::optional<NodeId> best(const Plan& plan, const Requirement& requirement, TimePoint now) const;
   bool fits(const Plan& plan, Slot slot) const;
-  bool fits_words(const Plan& plan, const Entry& entry) const;
+  bool fits_words(const Plan& plan, Slot slot) const;
+  bool has_tag(Slot slot, WordId tag) const;
+  /// The few nodes that a plan leaves to be judged, in the order of node ids; `scratch` holds them
+  /// where no list of the index does.
+  std::span<const Slot> candidates(const Plan& plan, std::vector<Slot>& scratch) const;
   bool fits_scope(const Plan& plan, Slot slot) const;
   bool in_own_subnet(NodeId node) const;
   template <typename Visit>
@@ -166,8 +170,7 @@ class CapabilityIndex {
   template <typename Visit>
   void for_each_chosen(const std::optional<TagMatcher>& matcher, TimePoint now,
                        Visit&& visit) const;
-  /// The buckets of an entry, each once, in byte order.
-  std::vector<std::string> buckets_of(Slot slot, const GroupBy& group_by) const;
+  class Grouping;
 
   Slot take_slot(NodeId node);
   void fill(Slot slot, const Announcement& announcement, TimePoint expires_at, bool added);
@@ -182,7 +185,8 @@ class CapabilityIndex {
   std::vector<Hot> hot_;
   std::vector<Entry> entries_;
   std::vector<Slot> free_;
-  std::vector<Slot> all_;  ///< in the order of node ids
+  std::vector<Slot> all_;     ///< in the order of node ids
+  std::vector<Slot> global_;  ///< of them those without a scope
   Postings tags_, models_, tools_;
   Column by_memory_, by_vram_, by_context_;
   std::set<std::pair<TimePoint, Slot>> by_expiry_;

@@ -91,8 +91,7 @@ Filter random_filter(Random& random) {
 }
 
 /// The rules read from the specification, one by one, without an index.
-bool naive_matches(const Filter& f, const CapabilitySet& set) {
-  const Inventory all = read_inventory(set);
+bool naive_matches(const Filter& f, const CapabilitySet& set, const Inventory& all) {
   const auto has_id = [&](std::string_view prefix, std::string_view key, const std::string& id) {
     return std::any_of(set.tags.begin(), set.tags.end(), [&](const std::string& tag) {
       return tag.starts_with(prefix) && tag.ends_with(std::string(key) + "=" + id);
@@ -130,34 +129,77 @@ bool naive_matches(const Filter& f, const CapabilitySet& set) {
       });
 }
 
+bool naive_in_scope(const ScopeFilter& scope, const CapabilitySet& set) {
+  const std::string prefix = scope.kind == Scope::kTenants ? "scope:tenant:" : "scope:region:";
+  bool local = false, scoped = false, named = false;
+  for (const std::string& tag : set.tags) {
+    local = local || tag == "scope:subnet-local";
+    for (const std::string_view each : {"scope:tenant:", "scope:region:"})
+      scoped = scoped || (tag.starts_with(each) && tag.size() > each.size());
+    for (const std::string& name : scope.names) named = named || tag == prefix + name;
+  }
+  switch (scope.kind) {
+    case Scope::kAny:
+      return !local;
+    case Scope::kGlobalOnly:
+      return !local && !scoped;
+    case Scope::kSameSubnet:
+      return false;  // no node's subnet is known here
+    case Scope::kTenants:
+    case Scope::kRegions:
+      return !local && (!scoped || named);
+  }
+  return false;
+}
+
+ScopeFilter random_scope(Random& random) {
+  std::vector<std::string> names{random.flip() ? "x" : "eu"};
+  if (random.flip()) names.emplace_back("y");
+  return ScopeFilter::of(static_cast<Scope>(random.below(5)), names);
+}
+
+/// A node as a list without any index has it.
+struct Mirrored {
+  CapabilitySet set;
+  Inventory inventory;
+};
+
 TEST(CapabilityIndex, AgreesWithTheRulesReadOneByOneWhileNodesComeChangeAndGo) {
   Random random(7);
   CapabilityIndex index = index_for();
-  std::map<std::uint64_t, CapabilitySet> mirror;
+  std::map<std::uint64_t, Mirrored> mirror;
   std::uint64_t version = 0;
-  for (int step = 0; step < 3000; ++step) {
-    const std::uint64_t node = 1 + random.below(120);
-    if (random.below(5) == 0) {
+  // The mesh grows and shrinks, so that words become common and rare again.
+  for (int step = 0; step < 6000; ++step) {
+    const std::uint64_t node = 2 + random.below(400);
+    const bool shrinks = step / 1500 % 2 == 1;
+    if (random.below(10) < (shrinks ? 8U : 1U)) {
       EXPECT_EQ(index.remove(NodeId(node)), mirror.erase(node) == 1);
     } else {
       const CapabilitySet set = random_set(random);
       const Outcome outcome = index.upsert(announcement_of(node, set, ++version), at(0));
       EXPECT_EQ(outcome, mirror.contains(node) ? Outcome::kUpdated : Outcome::kAdded);
-      mirror[node] = set;
+      mirror[node] = {set, read_inventory(set)};
     }
-    if (step % 3 != 0) continue;
+    if (step % 4 != 0) continue;
     const Filter filter = random_filter(random);
-    Ids expected;
-    for (const auto& [id, set] : mirror) {
-      if (naive_matches(filter, set)) expected.push_back(id);
+    const ScopeFilter scope = random_scope(random);
+    Ids expected, expected_in_scope;
+    for (const auto& [id, each] : mirror) {
+      if (!naive_matches(filter, each.set, each.inventory)) continue;
+      expected.push_back(id);
+      if (naive_in_scope(scope, each.set)) expected_in_scope.push_back(id);
     }
     ASSERT_EQ(ids(index.find_nodes(filter, at(0).monotonic)), expected) << "step " << step;
-    for (const auto& [id, set] : mirror)
-      ASSERT_EQ(matches(filter, set), naive_matches(filter, set));
+    ASSERT_EQ(ids(index.find_nodes_scoped(filter, scope, at(0).monotonic)), expected_in_scope)
+        << "step " << step;
+    if (const auto known = mirror.find(node); known != mirror.end())
+      ASSERT_EQ(matches(filter, known->second.set),
+                naive_matches(filter, known->second.set, known->second.inventory));
   }
   EXPECT_EQ(index.size(), mirror.size());
-  for (const auto& [id, set] : mirror) EXPECT_EQ(index.capabilities_of(NodeId(id)), set);
-  for (const auto& [id, set] : mirror) index.remove(NodeId(id));
+  for (const auto& [id, each] : mirror) EXPECT_EQ(index.capabilities_of(NodeId(id)), each.set);
+  for (const auto& [id, each] : mirror) index.remove(NodeId(id));
   EXPECT_EQ(index.size(), 0u);
   EXPECT_TRUE(index.find_nodes({}, at(0).monotonic).empty());
 }

@@ -2,13 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 #include <map>
 
-#include "capability/tag.h"
+#include "capability/decimal.h"
+#include "predicate/tag.h"
 
 namespace netmesh::capability {
 namespace {
+
+using predicate::Axis;
+using predicate::Tag;
 
 constexpr std::array<std::string_view, 6> kVendors{"unknown", "nvidia", "amd",
                                                    "intel",   "apple",  "qualcomm"};
@@ -107,11 +112,11 @@ void read_hardware(Inventory& out, const Tag& tag) {
   Hardware& hardware = out.hardware;
   if (tag.key == "gpu" || tag.key.starts_with("gpu.")) {
     if (!hardware.gpu) hardware.gpu.emplace();
-    if (tag.key.size() > 4 && tag.shape == TagShape::kAxisValue)
+    if (tag.key.size() > 4 && tag.kind == Tag::Kind::kValue)
       read_gpu(*hardware.gpu, tag.key.substr(4), tag.value);
     return;
   }
-  if (tag.shape != TagShape::kAxisValue) return;
+  if (tag.kind != Tag::Kind::kValue) return;
   if (tag.key.starts_with("limits.")) read_limit(out.limits, tag.key.substr(7), tag.value);
   if (tag.key == "cpu_cores") read(hardware.cpu_cores, tag.value);
   if (tag.key == "cpu_threads") read(hardware.cpu_threads, tag.value);
@@ -156,7 +161,7 @@ using Models = std::map<std::uint32_t, Model>;
 using Tools = std::map<std::uint32_t, Tool>;
 
 void read_software(Software& software, Models& models, Tools& tools, const Tag& tag) {
-  if (tag.shape != TagShape::kAxisValue) return;
+  if (tag.kind != Tag::Kind::kValue) return;
   const std::string_view key = tag.key;
   const std::string value(tag.value);
   if (key.starts_with("model.")) {
@@ -301,16 +306,60 @@ Inventory read_inventory(const CapabilitySet& set) {
   Models models;
   Tools tools;
   for (const std::string& text : set.tags) {
-    const Tag tag = Tag::parse(text);
-    if (!tag.is_axis()) continue;
-    if (tag.axis == "hardware") read_hardware(out, tag);
-    if (tag.axis == "software") read_software(out.software, models, tools, tag);
+    const Tag tag = predicate::take_apart(text);
+    if (!tag.on_axis()) continue;
+    if (tag.axis == Axis::kHardware) read_hardware(out, tag);
+    if (tag.axis == Axis::kSoftware) read_software(out.software, models, tools, tag);
   }
   for (auto& [index, model] : models) out.models.push_back(std::move(model));
   for (auto& [index, tool] : tools) {
     tool.input_schema = metadata_of(set, schema_key(tool.id, "input_schema"));
     tool.output_schema = metadata_of(set, schema_key(tool.id, "output_schema"));
     out.tools.push_back(std::move(tool));
+  }
+  return out;
+}
+
+namespace {
+
+/// The tags and metadata that applications' fields become: a model takes text, whatever else, and
+/// threads without cores say nothing.
+CapabilitySet said_by(Inventory inventory) {
+  if (inventory.hardware.cpu_cores == 0) inventory.hardware.cpu_threads = 0;
+  for (Model& model : inventory.models)
+    model.modalities.insert(model.modalities.begin(), Modality::kText);
+  CapabilitySet out;
+  set_hardware(out, inventory.hardware);
+  set_software(out, inventory.software);
+  set_models(out, inventory.models);
+  set_tools(out, inventory.tools);
+  set_limits(out, inventory.limits);
+  return out;
+}
+
+std::vector<std::string> unsaid(const CapabilitySet& set, const CapabilitySet& said) {
+  std::vector<std::string> out;
+  std::set_difference(set.tags.begin(), set.tags.end(), said.tags.begin(), said.tags.end(),
+                      std::back_inserter(out));
+  return out;
+}
+
+}  // namespace
+
+Description describe(const CapabilitySet& set) {
+  Description out{read_inventory(set), {}, {}};
+  CapabilitySet said = said_by(out.inventory);
+  // What the fields do not give back letter by letter stays a tag: other spellings, unknown keys.
+  out.tags = unsaid(set, said);
+  const auto is_limit = [](const std::string& tag) { return tag.starts_with("hardware.limits."); };
+  if (std::any_of(out.tags.begin(), out.tags.end(), is_limit)) {
+    // Limits as fields replace all limits that are tags.
+    out.inventory.limits = {};
+    said = said_by(out.inventory);
+    out.tags = unsaid(set, said);
+  }
+  for (const auto& [key, value] : set.metadata) {
+    if (!said.metadata.contains(key)) out.metadata.emplace(key, value);
   }
   return out;
 }

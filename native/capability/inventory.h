@@ -107,4 +107,14 @@ void set_limits(CapabilitySet& set, const Limits& limits);
 /// Reads the tags in byte order; what is unknown is passed over, numbers that are none count as 0.
 Inventory read_inventory(const CapabilitySet& set);
 
+/// A set in fields, and what no field says.
+struct Description {
+  Inventory inventory;
+  std::vector<std::string> tags;
+  Metadata metadata;
+};
+
+/// Everything that a set says. Made into tags again, a description has all of the set's tags.
+Description describe(const CapabilitySet& set);
+
 }  // namespace netmesh::capability

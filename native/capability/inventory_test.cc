@@ -147,5 +147,41 @@ TEST(Inventory, KnowsItsWordsInEveryCase) {
   EXPECT_EQ(parse_modality("smell"), Modality::kText);
 }
 
+TEST(Description, HasEveryTagOnceMoreWhenItIsMadeIntoTagsAgain) {
+  testing::Random random(3);
+  const std::vector<std::string> tags{"hardware.gpu.vram_gb=80",
+                                      "hardware.memory_gb:64",
+                                      "hardware.memory_gb=0",
+                                      "hardware.cpu_cores=8",
+                                      "hardware.limits.max_batch_size=9",
+                                      "hardware.limits.odd=1",
+                                      "software.model.5.id=m",
+                                      "software.model.0.modalities=image",
+                                      "software.tool.1.name=n",
+                                      "software.runtime.a.b=1",
+                                      "software.runtime.node=20",
+                                      "scope:tenant:x",
+                                      "gpu"};
+  for (int round = 0; round < 500; ++round) {
+    CapabilitySet set;
+    for (std::uint64_t n = random.below(8); n > 0; --n) set.add_tag(random.pick(tags));
+    set.metadata["tool::t::input_schema"] = "{}";
+    const Description described = describe(set);
+    EXPECT_EQ(described.metadata, set.metadata) << "no tool t is announced";
+
+    // In the order in which fields are announced: limits last, and only where there are any.
+    CapabilitySet again;
+    set_hardware(again, described.inventory.hardware);
+    set_software(again, described.inventory.software);
+    std::vector<Model> models = described.inventory.models;
+    for (Model& model : models) model.modalities.insert(model.modalities.begin(), Modality::kText);
+    set_models(again, models);
+    set_tools(again, described.inventory.tools);
+    for (const std::string& tag : described.tags) again.add_tag(tag);
+    if (described.inventory.limits != Limits{}) set_limits(again, described.inventory.limits);
+    for (const std::string& tag : set.tags) EXPECT_TRUE(again.tags.contains(tag)) << tag;
+  }
+}
+
 }  // namespace
 }  // namespace netmesh::capability

@@ -23,6 +23,39 @@ void Postings::release(WordId id) {
   free_.push_back(id);
 }
 
+// A bitmap takes a bit per slot, a list 32 per entry: from one node in 32 on the bitmap is the
+// smaller one. It goes again at a quarter of that, so that a word on the edge does not swing.
+namespace {
+constexpr std::size_t kDenseShare = 32;
+constexpr std::size_t kSparseShare = 4 * kDenseShare;
+/// Below this a list is searched as fast.
+constexpr std::size_t kDenseMinSlots = 64;
+
+void set_bit(std::vector<std::uint64_t>& bits, Slot slot) {
+  const std::size_t block = slot / 64;
+  if (block >= bits.size()) bits.resize(block + 1);
+  bits[block] |= std::uint64_t{1} << (slot % 64);
+}
+}  // namespace
+
+void Postings::mark_added(Word& word, Slot slot) {
+  if (!word.bits.empty()) {
+    set_bit(word.bits, slot);
+  } else if (word.slots.size() >= std::max(kDenseMinSlots, slot_bound_ / kDenseShare)) {
+    word.bits.reserve(slot_bound_ / 64 + 1);
+    for (const Slot each : word.slots) set_bit(word.bits, each);
+  }
+}
+
+void Postings::mark_removed(Word& word, Slot slot) {
+  if (word.bits.empty()) return;
+  if (word.slots.size() < std::max(kDenseMinSlots / 4, slot_bound_ / kSparseShare)) {
+    word.bits = {};
+    return;
+  }
+  word.bits[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
+}
+
 std::size_t Postings::memory_bytes() const {
   // A node of the hash table: next pointer, hash, string, id.
   constexpr std::size_t kMapNode = 2 * sizeof(void*) + sizeof(std::string) + sizeof(WordId) + 4;
@@ -31,7 +64,8 @@ std::size_t Postings::memory_bytes() const {
                       free_.capacity() * sizeof(WordId);
   for (const auto& [text, id] : ids_) {
     bytes += kMapNode + (text.capacity() > kInlineText ? text.capacity() + 1 : 0);
-    bytes += words_[id].slots.capacity() * sizeof(Slot);
+    bytes += words_[id].slots.capacity() * sizeof(Slot) +
+             words_[id].bits.capacity() * sizeof(std::uint64_t);
   }
   return bytes;
 }

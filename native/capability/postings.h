@@ -17,7 +17,8 @@ using Slot = std::uint32_t;
 using WordId = std::uint32_t;
 
 /// An inverted index: each word once, with the slots of the nodes that have it in the order of
-/// their node ids. `Before(a, b)` says whether slot a's node id is the lower one.
+/// their node ids. `Before(a, b)` says whether slot a's node id is the lower one. A word that many
+/// nodes have is also kept as a bitmap over all slots, to answer for one slot at once.
 class Postings {
  public:
   template <typename Before>
@@ -25,6 +26,8 @@ class Postings {
     const WordId id = intern(word);
     auto& slots = words_[id].slots;
     slots.insert(std::lower_bound(slots.begin(), slots.end(), slot, before), slot);
+    slot_bound_ = std::max<std::size_t>(slot_bound_, slot + std::size_t{1});
+    mark_added(words_[id], slot);
     return id;
   }
   /// The slot's node id must still be what it was when it was added.
@@ -32,7 +35,16 @@ class Postings {
   void remove(WordId id, Slot slot, Before&& before) {
     auto& slots = words_[id].slots;
     slots.erase(std::lower_bound(slots.begin(), slots.end(), slot, before));
+    mark_removed(words_[id], slot);
     if (slots.empty()) release(id);
+  }
+  /// Whether `has` may be asked about the word.
+  bool is_dense(WordId id) const { return !words_[id].bits.empty(); }
+  /// Whether a slot has a dense word.
+  bool has(WordId id, Slot slot) const {
+    const std::vector<std::uint64_t>& bits = words_[id].bits;
+    const std::size_t block = slot / 64;
+    return block < bits.size() && ((bits[block] >> (slot % 64)) & 1) != 0;
   }
 
   /// Null when no node has the word.
@@ -58,14 +70,18 @@ class Postings {
   struct Word {
     const std::string* text = nullptr;  ///< the key in ids_
     std::vector<Slot> slots;
+    std::vector<std::uint64_t> bits;  ///< empty while the word is rare
   };
 
   WordId intern(std::string_view word);
   void release(WordId id);
+  void mark_added(Word& word, Slot slot);
+  void mark_removed(Word& word, Slot slot);
 
   std::unordered_map<std::string, WordId, Hash, std::equal_to<>> ids_;
   std::vector<Word> words_;
   std::vector<WordId> free_;
+  std::size_t slot_bound_ = 0;  ///< above every slot seen
 };
 
 }  // namespace netmesh::capability

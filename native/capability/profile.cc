@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
-#include "capability/tag.h"
+#include "predicate/tag.h"
 
 namespace netmesh::capability {
 namespace {
+
+using predicate::Tag;
 
 constexpr std::string_view kTenant = "scope:tenant:";
 constexpr std::string_view kRegion = "scope:region:";
@@ -25,7 +27,7 @@ void make_unique(std::vector<std::string>& words) {
 
 /// Ids as `hasModel` and `hasTool` see them: whatever stands for the index.
 void collect_ids(Profile& out, const Tag& tag) {
-  if (tag.shape != TagShape::kAxisValue || tag.axis != "software") return;
+  if (tag.kind != Tag::Kind::kValue || tag.axis != predicate::Axis::kSoftware) return;
   if (tag.key.starts_with("model.") && tag.key.ends_with(".id") && tag.key.size() > 9)
     out.models.emplace_back(tag.value);
   if (tag.key.starts_with("tool.") && tag.key.ends_with(".tool_id") && tag.key.size() > 13)
@@ -46,17 +48,25 @@ NumericConditions NumericConditions::of(const Filter& filter) {
   return out;
 }
 
-float Numbers::score(const Requirement& r) const {
-  const auto weight = [](float w) { return std::clamp(w, 0.0F, 1.0F); };
-  const auto share = [](float value, float full) { return std::min(value / full, 1.0F); };
+Scoring::Scoring(const Requirement& r) {
+  const auto weight = [](double w) { return static_cast<float>(std::clamp(w, 0.0, 1.0)); };
+  memory_ = weight(r.prefer_more_memory);
+  vram_ = weight(r.prefer_more_vram);
+  speed_ = weight(r.prefer_faster_inference);
+  loaded_ = weight(r.prefer_loaded_models);
+}
+
+float Scoring::score(const Numbers& n) const {
+  // A weight of 0 adds nothing; it also saves a division per candidate.
+  const auto add = [](float& score, float weight, float value, float full) {
+    if (weight > 0) score += weight * std::min(value / full, 1.0F);
+  };
   float score = 1.0F;
-  score += weight(r.prefer_more_memory) * share(static_cast<float>(memory_gb), 256.0F);
-  score += weight(r.prefer_more_vram) * share(static_cast<float>(vram_gb), 80.0F);
-  score += weight(r.prefer_faster_inference) * share(static_cast<float>(tokens_per_sec), 1000.0F);
-  if (models > 0) {
-    score += weight(r.prefer_loaded_models) *
-             (static_cast<float>(loaded_models) / static_cast<float>(models));
-  }
+  add(score, memory_, static_cast<float>(n.memory_gb), 256.0F);
+  add(score, vram_, static_cast<float>(n.vram_gb), 80.0F);
+  add(score, speed_, static_cast<float>(n.tokens_per_sec), 1000.0F);
+  if (n.models > 0)
+    add(score, loaded_, static_cast<float>(n.loaded_models), static_cast<float>(n.models));
   return score;
 }
 
@@ -69,7 +79,8 @@ Profile Profile::of(const CapabilitySet& set) {
     n.vram_gb = inventory.hardware.gpu->vram_gb;
     n.vendor = inventory.hardware.gpu->vendor;
   }
-  n.gpu = set.tags.contains("hardware.gpu");
+  n.reach = Reach::kEveryone;
+  n.gpu = set.tags.contains(kGpuTag);
   n.models = clamp_count(inventory.models.size());
   std::size_t loaded = 0;
   for (const Model& model : inventory.models) {
@@ -81,12 +92,16 @@ Profile Profile::of(const CapabilitySet& set) {
   }
   n.loaded_models = clamp_count(loaded);
   for (const std::string& text : set.tags) {
-    const Tag tag = Tag::parse(text);
+    const Tag tag = predicate::take_apart(text);
     collect_ids(out, tag);
-    if (tag.shape != TagShape::kReserved) continue;
-    n.subnet_local = n.subnet_local || text == "scope:subnet-local";
-    n.scoped = n.scoped || (text.starts_with(kTenant) && text.size() > kTenant.size()) ||
-               (text.starts_with(kRegion) && text.size() > kRegion.size());
+    if (tag.kind != Tag::Kind::kReserved) continue;
+    const bool scoped = (text.starts_with(kTenant) && text.size() > kTenant.size()) ||
+                        (text.starts_with(kRegion) && text.size() > kRegion.size());
+    if (text == "scope:subnet-local") {
+      n.reach = Reach::kOwnSubnet;
+    } else if (scoped && n.reach == Reach::kEveryone) {
+      n.reach = Reach::kScoped;
+    }
   }
   make_unique(out.models);
   make_unique(out.tools);

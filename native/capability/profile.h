@@ -4,11 +4,15 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capability/query.h"
 
 namespace netmesh::capability {
+
+/// The presence tag of a GPU.
+inline constexpr std::string_view kGpuTag = "hardware.gpu";
 
 /// The numeric part of a filter, prepared once per query.
 struct NumericConditions {
@@ -22,6 +26,14 @@ struct NumericConditions {
   static NumericConditions of(const Filter& filter);
 };
 
+/// Who finds a node, by its `scope:*` tags.
+enum class Reach : std::uint8_t {
+  kNobody,     ///< the node is not in the index
+  kEveryone,   ///< no scope
+  kScoped,     ///< tenants or regions
+  kOwnSubnet,  ///< `scope:subnet-local`, which beats the others
+};
+
 /// Fixed size, so that a scan over candidates stays in the processor's caches.
 struct Numbers {
   std::uint32_t memory_gb = 0;
@@ -31,9 +43,8 @@ struct Numbers {
   std::uint16_t models = 0;
   std::uint16_t loaded_models = 0;
   GpuVendor vendor = GpuVendor::kUnknown;
-  bool gpu = false;             ///< the presence tag `hardware.gpu`
-  bool subnet_local = false;    ///< `scope:subnet-local`
-  bool scoped = false;          ///< has tenants or regions
+  bool gpu = false;  ///< the presence tag `hardware.gpu`
+  Reach reach = Reach::kNobody;
   std::uint8_t modalities = 0;  ///< of all models
 
   bool satisfies(const NumericConditions& conditions) const {
@@ -42,8 +53,17 @@ struct Numbers {
            (!conditions.vendor || vendor == *conditions.vendor) &&
            (modalities & conditions.modalities) == conditions.modalities;
   }
+};
+
+/// What a requirement prefers, prepared once per query.
+class Scoring {
+ public:
+  explicit Scoring(const Requirement& requirement);
   /// 1 and what the weights add; the node is taken to match.
-  float score(const Requirement& requirement) const;
+  float score(const Numbers& numbers) const;
+
+ private:
+  float memory_, vram_, speed_, loaded_;  ///< weights, 0…1
 };
 
 struct Profile {

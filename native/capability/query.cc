@@ -46,7 +46,7 @@ ScopeFilter ScopeFilter::of(Kind kind, std::vector<std::string> names) {
 }
 
 Expected<void> Requirement::check() const {
-  const std::array<std::pair<const char*, float>, 4> weights{
+  const std::array<std::pair<const char*, double>, 4> weights{
       {{"preferMoreMemory", prefer_more_memory},
        {"preferMoreVram", prefer_more_vram},
        {"preferFasterInference", prefer_faster_inference},

@@ -53,11 +53,12 @@ struct ScopeFilter {
   static ScopeFilter of(Kind kind, std::vector<std::string> names = {});
 };
 
-/// A filter with wishes; weights are clamped to 0…1.
+/// A filter with wishes; weights are clamped to 0…1. As wide as callers' numbers, so that a large
+/// one does not turn infinite.
 struct Requirement {
   Filter filter;
-  float prefer_more_memory = 0, prefer_more_vram = 0;
-  float prefer_faster_inference = 0, prefer_loaded_models = 0;
+  double prefer_more_memory = 0, prefer_more_vram = 0;
+  double prefer_faster_inference = 0, prefer_loaded_models = 0;
 
   /// Fails with `kCapability` for a weight that is not finite.
   Expected<void> check() const;

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <new>
+
 #include "identity/identity_testing.h"
 
 namespace netmesh::identity {
@@ -68,6 +73,37 @@ TEST(Identity, KnowsWhoItIsAfterItsSecretWasWiped) {
   EXPECT_EQ(error_of(identity.delegate(parent.encode(), Bytes(32), kSubscribe, kStart, random)),
             "token: read_only");
   EXPECT_EQ(error_of(identity.install(parent.encode(), kStart)), "") << "keeping needs no secret";
+}
+
+TEST(Identity, LeavesNoSeedInItsMemory) {
+  crypto::initialize();
+  SeededRandom random(1);
+  crypto::Key seed;
+  random.fill(seed);
+  // The object's memory outlives the object here, so that it can be searched.
+  alignas(Identity) std::array<std::byte, sizeof(Identity)> memory{};
+  const auto holds_the_seed = [&] {
+    return std::search(memory.begin(), memory.end(), seed.begin(), seed.end()) != memory.end();
+  };
+  auto* identity = new (memory.data()) Identity(Identity::from_seed(seed, random).value());
+  ASSERT_TRUE(holds_the_seed()) << "else this test looks in the wrong place";
+  identity->wipe();
+  EXPECT_FALSE(holds_the_seed());
+  std::destroy_at(identity);
+
+  // Neither where it was moved from, nor where it was destroyed without being wiped.
+  identity = new (memory.data()) Identity(Identity::from_seed(seed, random).value());
+  ASSERT_TRUE(holds_the_seed());
+  {
+    const Identity elsewhere = std::move(*identity);
+    EXPECT_TRUE(std::ranges::equal(elsewhere.seed().value(), seed));
+    EXPECT_FALSE(holds_the_seed());
+  }
+  std::destroy_at(identity);
+  identity = new (memory.data()) Identity(Identity::from_seed(seed, random).value());
+  ASSERT_TRUE(holds_the_seed());
+  std::destroy_at(identity);
+  EXPECT_FALSE(holds_the_seed());
 }
 
 TEST(Identity, FindsTheTokensThatWereInstalled) {

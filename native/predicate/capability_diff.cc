@@ -29,6 +29,10 @@ std::vector<std::string> missing(const Meanings& a, const Meanings& b) {
   return out;
 }
 
+tl::unexpected<Error> does_not_apply(const std::string& why) {
+  return fail(ErrorKind::kInvalidArgument, "the diff is of another set: " + why);
+}
+
 std::vector<MetadataChange> metadata_changes(const Metadata& prev, const Metadata& curr) {
   using Kind = MetadataChange::Kind;
   std::vector<MetadataChange> out;
@@ -65,6 +69,42 @@ Expected<CapabilityDiff> diff_capabilities(std::span<const std::string> prev_tag
   }
   return CapabilityDiff{missing(*after, *before), missing(*before, *after),
                         metadata_changes(prev_metadata, curr_metadata)};
+}
+
+Expected<CapabilityTexts> apply_diff(std::span<const std::string> prev_tags,
+                                     const Metadata& prev_metadata, const CapabilityDiff& diff) {
+  const auto have = by_meaning(prev_tags);
+  const auto removed = by_meaning(diff.removed_tags);
+  const auto added = by_meaning(diff.added_tags);
+  for (const auto* tags : {&have, &removed, &added}) {
+    if (!*tags) return tl::unexpected<Error>(tags->error());
+  }
+  for (const auto& [meaning, tag] : *removed) {
+    if (!have->contains(meaning)) return does_not_apply("there is no tag " + std::string(tag));
+  }
+  for (const auto& [meaning, tag] : *added) {
+    if (have->contains(meaning))
+      return does_not_apply("the tag " + std::string(tag) + " is there already");
+  }
+  CapabilityTexts out{{}, prev_metadata};
+  for (const std::string& tag : prev_tags) {
+    if (!removed->contains(meaning_of(tag))) out.tags.push_back(tag);
+  }
+  for (const std::string& tag : diff.added_tags) out.tags.push_back(tag);
+  for (const MetadataChange& change : diff.metadata_changes) {
+    const auto found = out.metadata.find(change.key);
+    const bool there = found != out.metadata.end();
+    const bool expected = change.kind == MetadataChange::Kind::kAdded
+                              ? !there
+                              : there && found->second == change.previous;
+    if (!expected) return does_not_apply("the metadata " + change.key + " is not what it was");
+    if (change.kind == MetadataChange::Kind::kRemoved) {
+      out.metadata.erase(found);
+    } else {
+      out.metadata.insert_or_assign(change.key, change.value);
+    }
+  }
+  return out;
 }
 
 }  // namespace netmesh::predicate

@@ -41,4 +41,16 @@ Expected<CapabilityDiff> diff_capabilities(std::span<const std::string> prev_tag
                                            std::span<const std::string> curr_tags,
                                            const Metadata& curr_metadata);
 
+/// A capability set by itself, in any order.
+struct CapabilityTexts {
+  std::vector<std::string> tags;
+  Metadata metadata;
+};
+
+/// The way back: what `diff_capabilities(prev, curr)` leads to means what `curr` does. What stays
+/// keeps its order and spelling, what is new comes last. Refuses a diff that was made from another
+/// set.
+Expected<CapabilityTexts> apply_diff(std::span<const std::string> prev_tags,
+                                     const Metadata& prev_metadata, const CapabilityDiff& diff);
+
 }  // namespace netmesh::predicate

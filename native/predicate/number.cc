@@ -1,6 +1,7 @@
 #include "predicate/number.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -91,6 +92,40 @@ std::optional<double> parse_float64(std::string_view text) {
     if (result.ec != std::errc{}) value = out_of_range(*decimal);
   }
   return negative ? -value : value;
+}
+
+std::string number_label(double number) {
+  if (std::isnan(number)) return "NaN";
+  if (number == 0) return "0";
+  if (std::isinf(number)) return number < 0 ? "-Infinity" : "Infinity";
+  // The shortest digits that read back as the same number, and where the decimal point goes.
+  std::array<char, 32> buffer;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), std::abs(number),
+                                 std::chars_format::scientific)
+                       .ptr;
+  const std::string_view text(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
+  const std::size_t mark = text.find('e');
+  std::string digits(text.substr(0, mark));
+  std::erase(digits, '.');
+  int point = 0;
+  const char* exponent = text.data() + mark + 1;
+  std::from_chars(*exponent == '+' ? exponent + 1 : exponent, text.data() + text.size(), point);
+  ++point;
+
+  // ECMA-262, Number::toString.
+  const auto count = static_cast<int>(digits.size());
+  std::string out = number < 0 ? "-" : "";
+  if (count <= point && point <= 21) {
+    return out + digits + std::string(static_cast<std::size_t>(point - count), '0');
+  }
+  if (0 < point && point <= 21) {
+    return out + digits.insert(static_cast<std::size_t>(point), 1, '.');
+  }
+  if (-6 < point && point <= 0) {
+    return out + "0." + std::string(static_cast<std::size_t>(-point), '0') + digits;
+  }
+  if (count > 1) digits.insert(1, 1, '.');
+  return out + digits + (point > 0 ? "e+" : "e-") + std::to_string(std::abs(point - 1));
 }
 
 }  // namespace netmesh::predicate

@@ -79,10 +79,6 @@ Expected<void> check(std::span<const Node> nodes, std::uint64_t root) {
   return {};
 }
 
-enum class Verdict : std::uint8_t { kUnknown, kFalse, kTrue };
-
-Verdict verdict(bool value) { return value ? Verdict::kTrue : Verdict::kFalse; }
-
 template <typename Test>
 bool some_value(std::span<const Tag> tags, Test test) {
   return std::any_of(tags.begin(), tags.end(), [&test](const Tag& tag) {
@@ -191,23 +187,28 @@ bool Predicate::leaf_matches(std::uint32_t index, const CapabilityView& capabili
 
 bool Predicate::matches(const CapabilityView& capabilities) const {
   if (!is_composite(nodes_[root_].op)) return leaf_matches(root_, capabilities);
-  std::vector<Verdict> verdicts(nodes_.size(), Verdict::kUnknown);
-  /// By node: how many of its children have been looked at.
-  std::vector<std::uint32_t> seen(nodes_.size(), 0);
+  return evaluate(capabilities).result();
+}
+
+Evaluation Predicate::evaluate(const CapabilityView& capabilities) const {
+  using Verdict = Evaluation::Verdict;
+  Evaluation out(nodes_.size(), root_);
+  std::vector<Verdict>& verdicts = out.verdicts_;
   std::vector<std::uint32_t> path{root_};
   while (!path.empty()) {
     const std::uint32_t index = path.back();
     const Op op = nodes_[index].op;
     if (!is_composite(op)) {
-      verdicts[index] = verdict(leaf_matches(index, capabilities));
+      ++out.steps_;
+      verdicts[index] = Evaluation::of(leaf_matches(index, capabilities));
       path.pop_back();
       continue;
     }
     // What decides the whole; without a decision it is the opposite.
-    const Verdict decisive = verdict(op == Op::kOr);
+    const Verdict decisive = Evaluation::of(op == Op::kOr);
     const std::vector<std::uint32_t>& children = by_cost_[index];
+    std::uint32_t& at = out.seen_[index];
     Verdict last = Verdict::kUnknown;
-    std::uint32_t& at = seen[index];
     bool waits = false;
     while (at < children.size() && last != decisive && !waits) {
       last = verdicts[children[at]];
@@ -215,15 +216,17 @@ bool Predicate::matches(const CapabilityView& capabilities) const {
         path.push_back(children[at]);
         waits = true;
       } else {
+        ++out.steps_;
         ++at;
       }
     }
     if (waits) continue;
     const bool decided = last == decisive;
-    verdicts[index] = verdict(op == Op::kNot ? last != Verdict::kTrue : decided == (op == Op::kOr));
+    verdicts[index] =
+        Evaluation::of(op == Op::kNot ? last != Verdict::kTrue : decided == (op == Op::kOr));
     path.pop_back();
   }
-  return verdicts[root_] == Verdict::kTrue;
+  return out;
 }
 
 std::vector<std::size_t> filter_by_predicate(std::span<const CapabilityView> rows,

@@ -61,6 +61,34 @@ struct Node {
   std::vector<std::uint32_t> children;
 };
 
+/// What one evaluation found out, by node. A value.
+class Evaluation {
+ public:
+  /// The answer of the whole predicate.
+  bool result() const { return verdicts_[root_] == Verdict::kTrue; }
+  /// The answer of a node that ran; false for one that did not.
+  bool verdict(std::uint32_t node) const { return verdicts_[node] == Verdict::kTrue; }
+  bool ran(std::uint32_t node) const { return verdicts_[node] != Verdict::kUnknown; }
+  /// How many of a node's children, cheapest first, were looked at before its answer was clear.
+  std::uint32_t seen(std::uint32_t node) const { return seen_[node]; }
+  /// What it cost: leaves evaluated and children looked at. Never more than there are nodes and
+  /// edges, however many ways lead through the table.
+  std::size_t steps() const { return steps_; }
+
+ private:
+  friend class Predicate;
+  enum class Verdict : std::uint8_t { kUnknown, kFalse, kTrue };
+  static Verdict of(bool value) { return value ? Verdict::kTrue : Verdict::kFalse; }
+
+  Evaluation(std::size_t nodes, std::uint32_t root)
+      : verdicts_(nodes, Verdict::kUnknown), seen_(nodes, 0), root_(root) {}
+
+  std::vector<Verdict> verdicts_;
+  std::vector<std::uint32_t> seen_;
+  std::uint32_t root_;
+  std::size_t steps_ = 0;
+};
+
 /// An immutable, checked predicate. Nodes that are used in several places are evaluated once, so
 /// that no table costs more than time linear in its size.
 class Predicate {
@@ -70,7 +98,11 @@ class Predicate {
   static Expected<Predicate> create(std::vector<Node> nodes, std::uint64_t root);
 
   bool matches(const CapabilityView& capabilities) const;
+  /// The same, with the answer of every node that ran.
+  Evaluation evaluate(const CapabilityView& capabilities) const;
 
+  /// A node's children, cheapest first; equal costs stay in the order of the table.
+  std::span<const std::uint32_t> by_cost(std::uint32_t node) const { return by_cost_[node]; }
   std::span<const Node> nodes() const { return nodes_; }
   std::uint32_t root() const { return root_; }
 

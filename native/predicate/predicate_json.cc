@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/json_text.h"
+
 namespace netmesh::predicate {
 namespace {
 
@@ -174,65 +176,7 @@ Expected<Node> read_node(const element& value, std::size_t index) {
   return node;
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-/// Appends `.0` to long integers: simdjson refuses those beyond 64 bits, and all numbers here are
-/// floating-point ones. Text that is no JSON stays none.
-std::string with_wide_integers(std::string_view json) {
-  constexpr std::size_t kDigitsThatFit = 18;
-  std::string out;
-  out.reserve(json.size() + 16);
-  bool in_string = false;
-  for (std::size_t at = 0; at < json.size();) {
-    const char c = json[at];
-    if (in_string || !is_digit(c)) {
-      out += c;
-      ++at;
-      if (in_string && c == '\\' && at < json.size())
-        out += json[at++];
-      else if (c == '"')
-        in_string = !in_string;
-      continue;
-    }
-    // A number to its end; a sign before it has been copied.
-    const std::size_t begin = at;
-    bool integer = true;
-    while (at < json.size() &&
-           std::string_view("0123456789.eE+-").find(json[at]) != std::string_view::npos) {
-      integer = integer && is_digit(json[at++]);
-      if (!integer) {
-        while (at < json.size() &&
-               std::string_view("0123456789.eE+-").find(json[at]) != std::string_view::npos) {
-          ++at;
-        }
-      }
-    }
-    out.append(json.substr(begin, at - begin));
-    if (integer && at - begin > kDigitsThatFit) out += ".0";
-  }
-  return out;
-}
-
 // --- writing ---
-
-void append_string(std::string_view text, std::string& out) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      out += "\\u00";
-      out += kHex[byte >> 4];
-      out += kHex[byte & 0xF];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
 
 /// The shortest text that reads back as the same number, never an integer's.
 void append_number(double number, std::string& out) {
@@ -263,14 +207,14 @@ void append_node(const Node& node, std::string& out) {
       out += to_string(node.axis);
       out += "\",\"key\":";
     }
-    append_string(node.key, out);
+    append_json_string(node.key, out);
     if (asks_tags(node.op)) out += '}';
     for (const FieldName& field : fields_of(node.op)) {
       out += ",\"";
       out += field.name;
       out += "\":";
       if (field.field == Field::kText)
-        append_string(node.text, out);
+        append_json_string(node.text, out);
       else
         append_number(field.field == Field::kMin ? node.min : node.max, out);
     }
@@ -311,7 +255,8 @@ Expected<Predicate> from_header(std::string_view json) {
 
 Expected<Predicate> from_json(std::string_view json) {
   if (json.starts_with("\xEF\xBB\xBF")) return undecodable("it begins with a byte order mark");
-  const std::string text = with_wide_integers(json);
+  // All numbers here are floating-point ones; simdjson refuses integers beyond 64 bits.
+  const std::string text = widen_integers(json);
   simdjson::dom::parser parser;
   // As deep as the text can be: what is not known may be nested, too.
   simdjson::error_code code = parser.allocate(text.size(), text.size() + 1);

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "predicate/predicate_json.h"
+#include "predicate/trace.h"
 
 namespace netmesh::predicate {
 namespace {
@@ -53,6 +54,53 @@ TEST(Predicate, ThatDoublesInAHeaderIsEvaluatedOncePerNode) {
   // 2^117 evaluations would not end.
   EXPECT_TRUE(matches(*predicate, {{"x", ""}}));
   EXPECT_FALSE(matches(*predicate, {}));
+}
+
+/// How many steps a table of this many levels costs.
+std::size_t steps(std::uint32_t levels) {
+  const Metadata metadata{{"x", ""}};
+  const auto predicate = Predicate::create(doubling(levels), levels);
+  return predicate->evaluate(CapabilityView(kNoTags, metadata)).steps();
+}
+
+TEST(Predicate, CostsTimeLinearInItsTableHoweverOftenNodesAreUsed) {
+  // One leaf, and two children of each level looked at: 2^levels without sharing.
+  EXPECT_EQ(steps(1), 3U);
+  EXPECT_EQ(steps(100), 201U);
+  EXPECT_EQ(steps(kMaxNodes - 1), 2U * (kMaxNodes - 1) + 1);
+  // A wide composite that names one child over and over.
+  const Metadata metadata{{"x", ""}};
+  constexpr std::uint32_t kTimes = 10'000;
+  const auto wide = Predicate::create(
+      {metadata_exists("x"), composite(Op::kAnd, std::vector<std::uint32_t>(kTimes, 0))}, 1);
+  EXPECT_EQ(wide->evaluate(CapabilityView(kNoTags, metadata)).steps(), kTimes + 1U);
+}
+
+TEST(Trace, OfATableThatDoublesIsNoLargerThanTheTable) {
+  const auto predicate = Predicate::create(doubling(1000), 1000);
+  const Metadata metadata{{"x", ""}};
+  const CapabilityView view(kNoTags, metadata);
+  const Trace found = trace(*predicate, view);
+  ASSERT_EQ(found.clauses.size(), 1001U);
+  for (std::uint32_t level = 1; level <= 1000; ++level)
+    EXPECT_EQ(found.clauses[level].children, std::vector<std::uint32_t>(2, level - 1));
+  const DebugReport report = debug_report(*predicate, std::span(&view, 1));
+  ASSERT_EQ(report.clause_stats.size(), 2U);
+  EXPECT_EQ(report.clause_stats[1].label, "MetadataExists(x)");
+  EXPECT_EQ(report.clause_stats[1].evaluated, std::pow(2.0, 1000));
+}
+
+TEST(Trace, RunsTheCheapestFirstAndLeavesOutTheRest) {
+  Node dear = metadata_exists("y");
+  dear.op = Op::kMetadataMatches;
+  dear.text = "\"\n";
+  const auto predicate =
+      Predicate::create({dear, metadata_exists("x"), composite(Op::kOr, {0, 1})}, 2);
+  const Metadata metadata{{"x", ""}};
+  const Trace found = trace(*predicate, CapabilityView(kNoTags, metadata));
+  EXPECT_EQ(found.clauses[2], (Clause{"Or(2 clauses)", true, {1}}));
+  EXPECT_EQ(found.clauses[0], Clause{}) << "it did not run";
+  EXPECT_EQ(label_of(dear), R"(MetadataMatches(y contains "\"\n"))");
 }
 
 TEST(Predicate, OfAnyDepthNeedsNoStack) {
@@ -142,7 +190,7 @@ TEST(PredicateHeader, IsWrittenAsDocumented) {
     return to_header(*Predicate::create({node}, 0));
   };
   EXPECT_EQ(*written(64), R"({"nodes":[{"kind":"numeric_at_least","key":{"axis":"hardware",)"
-                          R"("key":"memory\"gb\u000a"},"threshold":64.0}],"root_idx":0})");
+                          R"("key":"memory\"gb\n"},"threshold":64.0}],"root_idx":0})");
   EXPECT_NE(written(0.5)->find(":0.5}"), std::string::npos);
   EXPECT_FALSE(written(std::nan("")));
   EXPECT_FALSE(written(std::numeric_limits<double>::infinity()));

@@ -14,6 +14,10 @@ std::string_view to_string(Axis axis) { return kAxisNames[static_cast<std::size_
 
 Expected<Tag> parse_tag(std::string_view text) {
   if (text.empty()) return fail(ErrorKind::kInvalidArgument, "capability tag must be non-empty");
+  return take_apart(text);
+}
+
+Tag take_apart(std::string_view text) {
   Tag tag;
   for (const std::string_view prefix : kReservedPrefixes) {
     if (!text.starts_with(prefix)) continue;
@@ -51,11 +55,18 @@ std::string to_string(const Tag& tag) {
   return text.append(tag.value);
 }
 
+std::string other_spelling(std::string_view text) {
+  Tag tag = take_apart(text);
+  if (tag.kind != Tag::Kind::kValue) return {};
+  tag.separator = tag.separator == '=' ? ':' : '=';
+  return to_string(tag);
+}
+
 std::string meaning_of(std::string_view text) {
-  auto tag = parse_tag(text);
-  if (!tag || tag->kind != Tag::Kind::kValue) return std::string(text);
-  tag->separator = '=';
-  return to_string(*tag);
+  Tag tag = take_apart(text);
+  if (tag.kind != Tag::Kind::kValue) return std::string(text);
+  tag.separator = '=';
+  return to_string(tag);
 }
 
 }  // namespace netmesh::predicate

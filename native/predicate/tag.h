@@ -46,9 +46,15 @@ struct Tag {
 
 /// Takes any text but an empty one apart; keys and values may be empty (spec 32 §1.2).
 Expected<Tag> parse_tag(std::string_view text);
+/// The same for texts that are known to be tags: an empty one comes out as legacy.
+Tag take_apart(std::string_view text);
 
 /// The text that the tag was parsed from, byte for byte.
 std::string to_string(const Tag& tag);
+
+/// The tag that means the same with the other of the separators `=` and `:`; empty when there is
+/// none.
+std::string other_spelling(std::string_view text);
 
 /// The same text for tags that mean the same: the separator before a value does not count. No tag
 /// has the text of one that means something else. `text` is not empty.

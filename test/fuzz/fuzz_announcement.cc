@@ -1,7 +1,8 @@
 // Announcements: what parses survives being written and read again, fits its bounds, and neither
-// stripping nor indexing it breaks anything.
+// describing, stripping nor indexing it breaks anything.
 
 #include "capability/index.h"
+#include "capability/inventory.h"
 #include "fuzz.h"
 
 using namespace netmesh;
@@ -17,6 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   const auto again = parser.parse(parsed->encode());
   FUZZ_CHECK(again && *again == *parsed);
+
+  const Description described = describe(parsed->capabilities);
+  for (const std::string& tag : described.tags) FUZZ_CHECK(parsed->capabilities.tags.contains(tag));
 
   strip_for_index(parsed->capabilities);
   CapabilityIndex index({.self = NodeId(1), .own_subnet = {}});

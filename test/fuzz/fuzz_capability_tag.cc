@@ -5,6 +5,7 @@
 #include "fuzz.h"
 #include "predicate/capability_diff.h"
 #include "predicate/number.h"
+#include "predicate/validation.h"
 #include "predicate/version.h"
 
 using namespace netmesh;
@@ -28,6 +29,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Metadata none;
   FUZZ_CHECK(*diff_capabilities(tags, none, same, none) == CapabilityDiff{});
   FUZZ_CHECK(diff_capabilities({}, none, tags, none)->added_tags == tags);
+  const auto report = validate_capabilities(tags, {{text, text}});
+  FUZZ_CHECK(report && report->errors.size() + report->warnings.size() <= 3);
+  const auto diff = diff_capabilities({}, none, tags, none);
+  FUZZ_CHECK(apply_diff({}, none, *diff)->tags == tags);
   const CapabilityView view(tags, none);
   if (tag->on_axis()) FUZZ_CHECK(view.tags(tag->axis, tag->key).size() == 1);
   return 0;

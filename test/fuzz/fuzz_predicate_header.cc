@@ -1,11 +1,12 @@
 // Headers with predicates. What decodes is written so that it decodes to the same, answers at once,
-// and answers the same.
+// and answers the same, traced or counted, too.
 
 #include <string>
 #include <vector>
 
 #include "fuzz.h"
 #include "predicate/predicate_json.h"
+#include "predicate/trace.h"
 
 using namespace netmesh;
 using namespace netmesh::predicate;
@@ -31,6 +32,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const CapabilityView view(tags, metadata);
   const bool answer = decoded->matches(view);
+
+  const Evaluation evaluation = decoded->evaluate(view);
+  FUZZ_CHECK(evaluation.result() == answer);
+  std::size_t table = decoded->nodes().size();
+  for (const Node& node : decoded->nodes()) table += node.children.size();
+  FUZZ_CHECK(evaluation.steps() <= table);
+  const Trace traced = trace(*decoded, view);
+  FUZZ_CHECK(traced.clauses[traced.root].result == answer);
+  const DebugReport report = debug_report(*decoded, std::span(&view, 1));
+  FUZZ_CHECK(report.matched == (answer ? 1U : 0U) && !report.clause_stats.empty());
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : metadata) keys.push_back(key);
+  const DebugReport redacted = redact_metadata_keys(report, keys);
+  FUZZ_CHECK(redact_metadata_keys(redacted, keys) == redacted);
 
   // Numbers may take more room than they came in.
   const auto header = to_header(*decoded);

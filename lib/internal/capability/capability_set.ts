@@ -1,6 +1,6 @@
 // Capability sets as they travel, and the helpers that build them up.
 
-import { describe, invalid } from '../validate';
+import { describe, invalid, string } from '../validate';
 import type { AxisSeparator, TaxonomyAxis } from './taxonomy';
 
 /** Tags and metadata, as they are announced. */
@@ -16,13 +16,14 @@ export function emptyCapabilities(): CapabilitySetWire {
 
 /** A copy with the tag at the end, unless the very same text is there already. */
 function withTag(caps: CapabilitySetWire, tag: string): CapabilitySetWire {
+  checkCapabilities(caps, 'caps');
   return { tags: [...new Set(caps.tags).add(tag)], metadata: { ...caps.metadata } };
 }
 
 /**
  * A copy of `caps` with the tag `<axis>.<key>`.
  *
- * @throws InvalidArgumentError when `key` is empty.
+ * @throws InvalidArgumentError when `key` is empty, or an argument is not of its type.
  */
 export function requireTag(
   caps: CapabilitySetWire,
@@ -30,13 +31,13 @@ export function requireTag(
   key: string,
 ): CapabilitySetWire {
   if (key === '') throw invalid('requireTag: key must be non-empty');
-  return withTag(caps, `${axis}.${key}`);
+  return withTag(caps, `${string(axis, 'axis')}.${string(key, 'key')}`);
 }
 
 /**
  * A copy of `caps` with the tag `<axis>.<key><separator><value>`.
  *
- * @throws InvalidArgumentError when `key` or `value` is empty.
+ * @throws InvalidArgumentError when `key` or `value` is empty, or an argument is not of its type.
  */
 export function requireAxisValue(
   caps: CapabilitySetWire,
@@ -47,13 +48,14 @@ export function requireAxisValue(
 ): CapabilitySetWire {
   if (key === '') throw invalid('requireAxisValue: key must be non-empty');
   if (value === '') throw invalid('requireAxisValue: value must be non-empty');
-  return withTag(caps, `${axis}.${key}${separator}${value}`);
+  const head = `${string(axis, 'axis')}.${string(key, 'key')}`;
+  return withTag(caps, head + string(separator, 'separator') + string(value, 'value'));
 }
 
 /**
  * A copy of `caps` with one metadata entry set.
  *
- * @throws InvalidArgumentError when `key` is empty.
+ * @throws InvalidArgumentError when `key` is empty, or an argument is not of its type.
  */
 export function withMetadata(
   caps: CapabilitySetWire,
@@ -61,7 +63,9 @@ export function withMetadata(
   value: string,
 ): CapabilitySetWire {
   if (key === '') throw invalid('withMetadata: key must be non-empty');
-  return { tags: [...caps.tags], metadata: { ...caps.metadata, [key]: value } };
+  checkCapabilities(caps, 'caps');
+  const added = { [string(key, 'key')]: string(value, 'value') };
+  return { tags: [...caps.tags], metadata: { ...caps.metadata, ...added } };
 }
 
 /** Throws unless `value` is an array of strings. */

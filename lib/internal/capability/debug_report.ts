@@ -83,6 +83,15 @@ export function predicateDebugReport(
   };
 }
 
+/** JSON, or what it is where there is none: a value that contains itself, a bigint. */
+function asJson(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? describe(value);
+  } catch {
+    return describe(value);
+  }
+}
+
 function isStats(value: unknown): value is ClauseStats {
   const entry = value as Partial<ClauseStats> | null | undefined;
   return (
@@ -115,9 +124,7 @@ export function predicateDebugReportFromWire(wire: unknown): PredicateDebugRepor
     matched: report.matched,
     clause_stats: stats.map((entry: unknown) => {
       if (!isStats(entry)) {
-        throw invalid(
-          `predicateDebugReportFromWire: bad clause_stats entry ${JSON.stringify(entry)}`,
-        );
+        throw invalid(`predicateDebugReportFromWire: bad clause_stats entry ${asJson(entry)}`);
       }
       const { label, evaluated, matched } = entry;
       return { label, evaluated, matched };
@@ -125,12 +132,25 @@ export function predicateDebugReportFromWire(wire: unknown): PredicateDebugRepor
   };
 }
 
+/** Throws unless `value` is a report. */
+export function checkReport(value: unknown, what: string): asserts value is PredicateDebugReport {
+  const stats: unknown = (value as Partial<PredicateDebugReport> | null | undefined)?.clause_stats;
+  if (!Array.isArray(stats) || !stats.every(isStats)) {
+    throw invalid(`${what} must be a debug report; got ${describe(value)}`);
+  }
+}
+
 function percent(part: number, whole: number): string {
   return `${(whole === 0 ? 0 : (100 * part) / whole).toFixed(1)}%`;
 }
 
-/** A report as text for a terminal, each line ended. */
+/**
+ * A report as text for a terminal, each line ended.
+ *
+ * @throws InvalidArgumentError when `report` is none.
+ */
 export function renderDebugReport(report: PredicateDebugReport): string {
+  checkReport(report, 'report');
   const { total_candidates: total, matched, clause_stats: stats } = report;
   const lines = [
     'Predicate evaluation report',

@@ -7,6 +7,7 @@ import { type PredicateTable, leafOf, tableOf } from './predicate_table';
 import { type Version, compareVersions, isCompatible, parseVersion } from './semver';
 import { TagIndex } from './tag_index';
 import type { TagKey } from './taxonomy';
+import { describe, invalid } from '../validate';
 
 /** The tags and metadata that a predicate is asked about. */
 export interface EvalContextWire {
@@ -185,9 +186,10 @@ export function evaluatePredicate(
 export function filterByPredicate<
   T extends { tags: readonly string[]; metadata: Readonly<Record<string, string>> },
 >(rows: readonly T[], pred: Predicate | null | undefined): T[] {
-  if (pred === null || pred === undefined) return [...rows];
+  if (!Array.isArray(rows)) throw invalid(`rows must be an array; got ${describe(rows)}`);
+  if (pred === null || pred === undefined) return [...(rows as readonly T[])];
   const table = tableOf(pred);
-  return rows.filter(
-    ({ tags, metadata }) => evaluateTable(table, new EvaluationContext(tags, metadata)).result,
+  return (rows as readonly T[]).filter(
+    (row) => evaluateTable(table, new EvaluationContext(row?.tags, row?.metadata)).result,
   );
 }

@@ -98,8 +98,10 @@ export function whereHeader(pred: Predicate): { name: typeof RPC_WHERE_HEADER; v
 export function predicateFromRpcHeaders(
   headers: ReadonlyArray<RpcHeader | readonly [name: string, value: Uint8Array]>,
 ): Predicate | undefined {
+  const given: unknown = headers;
+  if (!Array.isArray(given)) throw invalid(`headers must be an array; got ${describe(given)}`);
   for (const header of headers) {
-    const [name, value] = 'name' in header ? [header.name, header.value] : header;
+    const [name, value] = nameAndValue(header);
     if (name !== RPC_WHERE_HEADER) continue;
     if (!isUint8Array(value)) {
       throw invalid(`${RPC_WHERE_HEADER}: value must be bytes; got ${describe(value)}`);
@@ -112,6 +114,16 @@ export function predicateFromRpcHeaders(
     return predicateFromRpcHeader(decodeUtf8(value));
   }
   return undefined;
+}
+
+function nameAndValue(
+  header: RpcHeader | readonly [name: string, value: Uint8Array],
+): readonly [name: unknown, value: unknown] {
+  if (Array.isArray(header)) return [header[0], header[1]];
+  if (typeof header === 'object' && header !== null && 'name' in header) {
+    return [header.name, header.value];
+  }
+  throw invalid(`headers must hold { name, value } or [name, value]; got ${describe(header)}`);
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

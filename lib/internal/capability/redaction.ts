@@ -1,7 +1,7 @@
 // Takes what predicates ask about metadata out of reports that leave the house.
 
 import { checkTags } from './capability_set';
-import { mergeStats, type PredicateDebugReport } from './debug_report';
+import { checkReport, mergeStats, type PredicateDebugReport } from './debug_report';
 
 /** What stands between a metadata key and the value in the labels that show one, and what ends them. */
 const LABELS = [
@@ -29,12 +29,13 @@ function redactLabel(label: string, keys: readonly string[]): string {
  * empty ones and those with line breaks. Where the label leaves open where the key ends, the shortest
  * key counts, so that rather too much is taken out than too little. Labels about tags stay as they are.
  *
- * @throws InvalidArgumentError when `keys` is not an array of strings.
+ * @throws InvalidArgumentError when `report` is none, or `keys` is not an array of strings.
  */
 export function redactMetadataKeys(
   report: PredicateDebugReport,
   keys: readonly string[],
 ): PredicateDebugReport {
+  checkReport(report, 'report');
   checkTags(keys, 'keys');
   const shortestFirst = [...keys].sort((a, b) => a.length - b.length);
   return {

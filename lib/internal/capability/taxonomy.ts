@@ -1,6 +1,6 @@
 // Axes, reserved prefixes and the forms of a tag, with the one parser that everything else uses.
 
-import { invalid } from '../validate';
+import { describe, invalid, string } from '../validate';
 
 /** What a tag is about: computing, running software, the outside world, storage. */
 export type TaxonomyAxis = 'hardware' | 'software' | 'devices' | 'dataforts';
@@ -72,13 +72,19 @@ export function isAxis(name: unknown): name is TaxonomyAxis {
  * @throws InvalidArgumentError when `key` is empty.
  */
 export function tagKey(axis: TaxonomyAxis, key: string): TagKey {
-  if (key === '') throw invalid(`tagKey: key must be non-empty (axis=${axis})`);
-  return { axis, key };
+  if (key === '') {
+    throw invalid(`tagKey: key must be non-empty (axis=${string(axis, 'axis')})`);
+  }
+  return { axis, key: string(key, 'key') };
 }
 
-/** The text of a tag; {@link tagFromString} gives the tag back. */
+/**
+ * The text of a tag; {@link tagFromString} gives the tag back.
+ *
+ * @throws InvalidArgumentError for anything but a tag.
+ */
 export function tagToString(tag: Tag): string {
-  switch (tag.kind) {
+  switch (tag?.kind) {
     case 'axisPresent':
       return `${tag.axis}.${tag.key}`;
     case 'axisValue':
@@ -87,12 +93,15 @@ export function tagToString(tag: Tag): string {
       return tag.prefix + tag.body;
     case 'legacy':
       return tag.raw;
+    default:
+      throw invalid(`tagToString: tag must be a Tag; got ${describe(tag)}`);
   }
 }
 
 /** The reserved prefix that a text begins with, if any. */
 export function startsWithReservedPrefix(s: string): string | undefined {
-  return RESERVED_PREFIXES.find((prefix) => s.startsWith(prefix));
+  const text = string(s, 'tag');
+  return RESERVED_PREFIXES.find((prefix) => text.startsWith(prefix));
 }
 
 /** Where the key ends: at the first `=` or `:`; -1 when there is neither. */

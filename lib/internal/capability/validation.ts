@@ -1,5 +1,6 @@
 // Compares a capability set with a schema. It only reports: nothing is refused or changed.
 
+import { describe, invalid } from '../validate';
 import { checkCapabilities, type CapabilitySetWire } from './capability_set';
 import {
   AXIS_SCHEMA,
@@ -185,12 +186,20 @@ export function validateCapabilities(
   return report;
 }
 
+function checkReport(r: ValidationReport): void {
+  if (!Array.isArray(r?.errors) || !Array.isArray(r.warnings)) {
+    throw invalid(`report must be { errors, warnings }; got ${describe(r)}`);
+  }
+}
+
 /** There is neither an error nor a warning. */
 export function isReportClean(r: ValidationReport): boolean {
+  checkReport(r);
   return r.errors.length === 0 && r.warnings.length === 0;
 }
 
 /** There is no error. */
 export function isReportValid(r: ValidationReport): boolean {
+  checkReport(r);
   return r.errors.length === 0;
 }
