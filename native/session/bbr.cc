@@ -31,7 +31,12 @@ constexpr unsigned kFullBandwidthRounds = 3;
 constexpr unsigned kStartupLosses = 6;
 constexpr Duration kMinRttWindow = seconds(10);
 constexpr Duration kProbeRttInterval = seconds(5);
+/// Round trips that much longer than the least still confirm it: nobody's queue is quite empty.
+constexpr int kRttToleranceDivisor = 16;
 constexpr Duration kProbeRttDuration = milliseconds(200);
+/// Tests of whether losses are noise halve the rate: no more often than this, no longer than that.
+constexpr Duration kTestInterval = seconds(5);
+constexpr Duration kLongestTest = milliseconds(500);
 /// Coexistence with Reno: probe at least as often as it would double its window.
 constexpr std::uint64_t kMostRoundsBetweenProbes = 63;
 constexpr unsigned kMostUpRounds = 30;
@@ -61,7 +66,8 @@ void Bbr::on_sent(const SentSample& sample) {
   }
 }
 
-void Bbr::on_acknowledged(const AckSample& sample) {
+void Bbr::on_acknowledged(const AckSample& acknowledged) {
+  const AckSample sample = with_noise(acknowledged);
   delivered_ = sample.delivered;
   update_round(sample);
   update_congestion_signals(sample);
@@ -122,6 +128,19 @@ void Bbr::set_datagram_bytes(std::size_t bytes) {
 
 // --- model ---
 
+/// What the path loses anyway it has carried: counted so, rates and volumes are those at which this
+/// sender may send, and the luck of the samples that deliver most does not add to them.
+AckSample Bbr::with_noise(AckSample sample) const {
+  if (sample.interval_bytes == 0) return sample;
+  const double odds = ambient_.share() / (1 - ambient_.share());
+  const double delivered = static_cast<double>(sample.interval_bytes);
+  const double noise = std::min(static_cast<double>(sample.lost_since_sent), odds * delivered);
+  sample.interval_bytes += static_cast<std::uint64_t>(noise);
+  sample.delivery_rate = static_cast<std::uint64_t>(static_cast<double>(sample.delivery_rate) *
+                                                    (1 + noise / delivered));
+  return sample;
+}
+
 void Bbr::update_round(const AckSample& sample) {
   round_start_ = sample.prior_delivered >= next_round_delivered_;
   if (!round_start_) return;
@@ -142,30 +161,33 @@ void Bbr::update_congestion_signals(const AckSample& sample) {
   inflight_latest_ = std::max(inflight_latest_, sample.interval_bytes);
   update_bandwidth(sample);
   if (sample.rtt) recent_rtts_[recent_rtt_count_++ % kRecentRtts] = *sample.rtt;
-  if (sample.rtt && min_rtt_ != Duration::max() &&
-      *sample.rtt > min_rtt_ + min_rtt_ / 4 + milliseconds(2)) {
-    queue_in_round_ = true;
-  }
+  if (sample.rtt) least_rtt_in_round_ = std::min(least_rtt_in_round_, *sample.rtt);
   loss_round_start_ = sample.prior_delivered >= loss_round_delivered_;
   if (!loss_round_start_) return;
-  adapt_lower_bounds();
+  adapt_lower_bounds(sample.now);
   learn_ambient_loss();
   loss_round_began_delivered_ = delivered_;
   loss_round_delivered_ = sample.delivered;
   lost_in_round_ = 0;
   losses_in_round_ = 0;
-  queue_in_round_ = false;
+  least_rtt_in_round_ = Duration::max();
 }
 
-void Bbr::adapt_lower_bounds() {
-  // While probing, loss is what is looked for.
-  if (phase_ == Phase::kStartup || phase_ == Phase::kProbeRefill || phase_ == Phase::kProbeUp)
+void Bbr::adapt_lower_bounds(TimePoint now) {
+  // While probing, loss is what is looked for; a test waits for its verdict.
+  if (phase_ == Phase::kStartup || phase_ == Phase::kProbeRefill || phase_ == Phase::kProbeUp ||
+      phase_ == Phase::kProbeRtt) {
     return;
+  }
   const double sent = static_cast<double>(delivered_ - loss_round_began_delivered_) +
                       static_cast<double>(lost_in_round_);
   const auto datagram = static_cast<double>(datagram_);
   if (!ambient_.exceeded(static_cast<double>(lost_in_round_) / datagram, sent / datagram,
                          queue_stands() ? 0 : kQuietLossThreshold)) {
+    return;
+  }
+  if (!queue_stands() && may_test(now)) {
+    test_wanted_ = true;  // which slows down more than this would
     return;
   }
   if (bandwidth_lo_ == kUnlimited) bandwidth_lo_ = max_bandwidth();
@@ -194,7 +216,7 @@ void Bbr::learn_ambient_loss() {
     clean_packets_ = 0;
     return;
   }
-  if (queue_in_round_) return;
+  if (queue_in_round()) return;
   if (slow) ambient_.observe_slow(delivered, lost);
   if (phase_ == Phase::kProbeCruise || phase_ == Phase::kProbeDown)
     ambient_.observe_usual(delivered, lost);
@@ -227,12 +249,18 @@ void Bbr::check_full_pipe(const AckSample& sample) {
   full_bandwidth_now_ = true;
   if (full_bandwidth_reached_) return;
   full_bandwidth_reached_ = true;
-  if (phase_ == Phase::kStartup) enter_drain();
+  if (phase_ != Phase::kStartup) return;
+  if (!queue_stands() && too_much_lost(sample.lost_since_sent, sample.sent_in_flight))
+    startup_doubted_ = test_wanted_ = true;
+  enter_drain();
 }
 
 void Bbr::check_startup_loss(const AckSample& sample) {
   if (phase_ != Phase::kStartup || losses_in_round_ < kStartupLosses) return;
   if (!too_much_lost(sample.lost_since_sent, sample.sent_in_flight)) return;
+  // While more arrives the more is sent, it is not this sender that overflows a queue.
+  if (full_bandwidth_rounds_ == 0 && !queue_stands()) return;
+  if (!queue_stands()) startup_doubted_ = test_wanted_ = true;
   full_bandwidth_reached_ = full_bandwidth_now_ = true;
   inflight_hi_ = std::max(bdp(max_bandwidth(), 1), inflight_latest_);
   enter_drain();
@@ -249,6 +277,7 @@ void Bbr::update_min_rtt(const AckSample& sample) {
     min_rtt_ = probe_rtt_min_;
     min_rtt_at_ = probe_rtt_min_at_;
   }
+  least_rtt_ = std::min(least_rtt_, min_rtt_);
 }
 
 // --- phases ---
@@ -349,6 +378,7 @@ void Bbr::adapt_upper_bounds(const AckSample& sample) {
       max_bandwidth_[0] = 0;
     }
     ack_phase_ = AckPhase::kInit;
+    probe_samples_ = false;
   }
   if (too_much_lost(sample.lost_since_sent, sample.sent_in_flight)) {
     if (probe_samples_)
@@ -364,6 +394,11 @@ bool Bbr::too_much_lost(std::uint64_t lost, std::uint64_t sent) const {
   const auto datagram = static_cast<double>(datagram_);
   return ambient_.exceeded(static_cast<double>(lost) / datagram,
                            static_cast<double>(sent) / datagram, kLossThreshold);
+}
+
+bool Bbr::queue_in_round() const {
+  return least_rtt_in_round_ != Duration::max() &&
+         least_rtt_in_round_ > min_rtt_ + min_rtt_ / 4 + milliseconds(2);
 }
 
 bool Bbr::queue_stands() const {
@@ -406,14 +441,31 @@ void Bbr::enter_probe_rtt() {
   probe_rtt_round_done_ = false;
   ack_phase_ = AckPhase::kStopping;
   advance_rounds();
+  test_wanted_ = false;
+  tested_share_ = ambient_.share();
+  ambient_.begin_test();
 }
+
+bool Bbr::may_test(TimePoint now) const { return now > probe_rtt_ended_at_ + kTestInterval; }
 
 void Bbr::exit_probe_rtt(TimePoint now) {
   probe_rtt_min_at_ = probe_rtt_ended_at_ = now;
+  least_rtt_ = probe_rtt_min_;
   window_ = std::max(window_, prior_window_);
   prior_window_ = 0;
   bandwidth_lo_ = inflight_lo_ = kUnlimited;
-  if (full_bandwidth_reached_) {
+  const bool was_noise = ambient_.share() > tested_share_ + AmbientLoss::kWorthEvidence;
+  const bool again = was_noise && startup_doubted_;
+  startup_doubted_ = false;
+  if (was_noise) inflight_hi_ = kUnlimited;  // what set it has another explanation
+  if (again) {
+    full_bandwidth_reached_ = full_bandwidth_now_ = false;
+    full_bandwidth_ = 0;
+    full_bandwidth_rounds_ = 0;
+  }
+  if (full_bandwidth_reached_ && was_noise) {
+    start_refill(now);
+  } else if (full_bandwidth_reached_) {
     start_down(now);
     start_cruise();
   } else {
@@ -422,9 +474,10 @@ void Bbr::exit_probe_rtt(TimePoint now) {
 }
 
 void Bbr::update_probe_rtt(const AckSample& sample) {
-  const bool doubtful = probe_rtt_expired_ && probe_rtt_min_ > min_rtt_;
+  const bool doubtful =
+      probe_rtt_expired_ && probe_rtt_min_ > least_rtt_ + least_rtt_ / kRttToleranceDivisor;
   const bool loss_doubtful =
-      ambient_.wants_evidence() && sample.now > probe_rtt_ended_at_ + kProbeRttInterval;
+      (test_wanted_ || ambient_.wants_evidence()) && may_test(sample.now);
   if (phase_ != Phase::kProbeRtt && !idle_restart_ && full_bandwidth_reached_ &&
       (doubtful || loss_doubtful)) {
     enter_probe_rtt();
@@ -436,7 +489,10 @@ void Bbr::update_probe_rtt(const AckSample& sample) {
       advance_rounds();
     } else if (probe_rtt_done_) {
       if (round_start_) probe_rtt_round_done_ = true;
-      if (probe_rtt_round_done_ && sample.now > *probe_rtt_done_) exit_probe_rtt(sample.now);
+      const bool seen_enough =
+          ambient_.test_complete() || sample.now > *probe_rtt_done_ + kLongestTest;
+      if (probe_rtt_round_done_ && sample.now > *probe_rtt_done_ && seen_enough)
+        exit_probe_rtt(sample.now);
     }
   }
   if (sample.bytes > 0) idle_restart_ = false;
@@ -481,11 +537,8 @@ void Bbr::set_pacing_rate(const AckSample& sample) {
     base = std::max(
         base, static_cast<std::uint64_t>(static_cast<double>(kInitialWindow * datagram_) / rtt));
   }
-  // What the path loses anyway is sent on top, except where the queue is to drain.
-  const bool draining = phase_ == Phase::kDrain || phase_ == Phase::kProbeDown;
-  const double compensation = draining ? 1 : 1 / (1 - ambient_.share());
-  const auto rate = static_cast<std::uint64_t>(pacing_gain() * compensation * kPacingMargin *
-                                               static_cast<double>(base));
+  const auto rate =
+      static_cast<std::uint64_t>(pacing_gain() * kPacingMargin * static_cast<double>(base));
   if (full_bandwidth_reached_ || pacing_rate_ == kUnlimited || rate > pacing_rate_)
     pacing_rate_ = std::max<std::uint64_t>(rate, 1);
 }
@@ -524,8 +577,7 @@ std::uint64_t Bbr::bdp(std::uint64_t bandwidth_bytes, double gain) const {
 }
 
 std::uint64_t Bbr::max_inflight() const {
-  const double lossy = 1 / (1 - ambient_.share());
-  std::uint64_t inflight = bdp(bandwidth(), window_gain() * lossy) + extra_acked_.best();
+  std::uint64_t inflight = bdp(bandwidth(), window_gain()) + extra_acked_.best();
   // Whole bursts of the pacer, or it could never send one while another is under way.
   const std::uint64_t quantum =
       pacing_rate_ == kUnlimited

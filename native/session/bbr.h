@@ -47,10 +47,11 @@ class Bbr final : public CongestionController {
   }
 
   // Model.
+  AckSample with_noise(AckSample sample) const;
   void update_round(const AckSample& sample);
   void update_bandwidth(const AckSample& sample);
   void update_congestion_signals(const AckSample& sample);
-  void adapt_lower_bounds();
+  void adapt_lower_bounds(TimePoint now);
   void update_aggregation(const AckSample& sample);
   void learn_ambient_loss();
   void check_full_pipe(const AckSample& sample);
@@ -65,6 +66,7 @@ class Bbr final : public CongestionController {
   void start_refill(TimePoint now);
   void start_up(const AckSample& sample);
   void enter_probe_rtt();
+  bool may_test(TimePoint now) const;
   void exit_probe_rtt(TimePoint now);
   void update_cycle(const AckSample& sample);
   void update_probe_rtt(const AckSample& sample);
@@ -76,6 +78,7 @@ class Bbr final : public CongestionController {
   void raise_inflight_slope();
   void handle_inflight_too_high(TimePoint now, std::uint64_t inflight, bool app_limited);
   bool queue_stands() const;
+  bool queue_in_round() const;
   bool too_much_lost(std::uint64_t lost, std::uint64_t sent) const;
 
   // Control.
@@ -130,13 +133,16 @@ class Bbr final : public CongestionController {
   std::uint64_t lost_in_round_ = 0;  ///< bytes
   unsigned losses_in_round_ = 0;
   AmbientLoss ambient_;
-  bool slow_round_ = false;  ///< the round began below this sender's share of the path
+  bool slow_round_ = false;      ///< the round began below this sender's share of the path
+  bool test_wanted_ = false;     ///< losses ask for a test of whether they are noise
+  bool startup_doubted_ = false; ///< it ended with losses that were not explained
+  double tested_share_ = 0;      ///< what was known of noise when the test began
   /// The latest round trips: their minimum tells a queue that stands from jitter.
   static constexpr std::size_t kRecentRtts = 8;
   std::array<Duration, kRecentRtts> recent_rtts_{};
   std::size_t recent_rtt_count_ = 0;
   std::uint64_t clean_packets_ = 0;  ///< delivered since the last loss
-  bool queue_in_round_ = false;      ///< a round trip was well above the minimum
+  Duration least_rtt_in_round_ = Duration::max();
 
   // Probing.
   bool probe_samples_ = false;
@@ -150,6 +156,7 @@ class Bbr final : public CongestionController {
   // Round trip.
   Duration min_rtt_ = Duration::max();
   TimePoint min_rtt_at_{};
+  Duration least_rtt_ = Duration::max();  ///< since the last PROBE_RTT, and what that has shown
   Duration probe_rtt_min_ = Duration::max();
   TimePoint probe_rtt_min_at_{};
   bool probe_rtt_expired_ = false;
