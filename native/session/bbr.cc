@@ -5,6 +5,7 @@
 namespace netmesh::session {
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -216,8 +217,9 @@ void Bbr::learn_ambient_loss() {
     clean_packets_ = 0;
     return;
   }
+  if (slow && least_rtt_in_round_ <= min_rtt_ + min_rtt_ / kRttToleranceDivisor + milliseconds(1))
+    ambient_.observe_slow(delivered, lost);
   if (queue_in_round()) return;
-  if (slow) ambient_.observe_slow(delivered, lost);
   if (phase_ == Phase::kProbeCruise || phase_ == Phase::kProbeDown)
     ambient_.observe_usual(delivered, lost);
 }
