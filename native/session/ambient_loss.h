@@ -90,11 +90,13 @@ class AmbientLoss {
   static constexpr double kDeviations = 2;
   static constexpr double kRareDeviations = 3;
 
-  /// The most that the last test allows.
+  /// The most that the last test allows: a bound that holds for few losses as well (Agresti, Coull
+  /// 1998).
   double ceiling() const {
     if (slow_.packets() == 0) return 0;
-    const double share = slow_.share();
-    return share + kDeviations * std::sqrt(share * (1 - share) / slow_.packets());
+    const double packets = slow_.packets() + 4;
+    const double share = (slow_.lost + 2) / packets;
+    return share + kDeviations * std::sqrt(share * (1 - share) / packets);
   }
   /// The median; observations that are still to come count as none lost.
   double usual_share() const {

@@ -37,7 +37,7 @@ constexpr int kRttToleranceDivisor = 16;
 constexpr Duration kProbeRttDuration = milliseconds(200);
 /// Tests of whether losses are noise halve the rate: no more often than this, no longer than that.
 constexpr Duration kTestInterval = seconds(5);
-constexpr Duration kLongestTest = milliseconds(500);
+constexpr Duration kLongestTest = seconds(2);
 /// Coexistence with Reno: probe at least as often as it would double its window.
 constexpr std::uint64_t kMostRoundsBetweenProbes = 63;
 constexpr unsigned kMostUpRounds = 30;
@@ -482,6 +482,7 @@ void Bbr::update_probe_rtt(const AckSample& sample) {
       (test_wanted_ || ambient_.wants_evidence()) && may_test(sample.now);
   if (phase_ != Phase::kProbeRtt && !idle_restart_ && full_bandwidth_reached_ &&
       (doubtful || loss_doubtful)) {
+    testing_ = loss_doubtful;
     enter_probe_rtt();
   }
   if (phase_ == Phase::kProbeRtt) {
@@ -492,7 +493,7 @@ void Bbr::update_probe_rtt(const AckSample& sample) {
     } else if (probe_rtt_done_) {
       if (round_start_) probe_rtt_round_done_ = true;
       const bool seen_enough =
-          ambient_.test_complete() || sample.now > *probe_rtt_done_ + kLongestTest;
+          !testing_ || ambient_.test_complete() || sample.now > *probe_rtt_done_ + kLongestTest;
       if (probe_rtt_round_done_ && sample.now > *probe_rtt_done_ && seen_enough)
         exit_probe_rtt(sample.now);
     }

@@ -136,6 +136,7 @@ class Bbr final : public CongestionController {
   bool slow_round_ = false;      ///< the round began below this sender's share of the path
   bool test_wanted_ = false;     ///< losses ask for a test of whether they are noise
   bool startup_doubted_ = false; ///< it ended with losses that were not explained
+  bool testing_ = false;         ///< PROBE_RTT is such a test
   double tested_share_ = 0;      ///< what was known of noise when the test began
   /// The latest round trips: their minimum tells a queue that stands from jitter.
   static constexpr std::size_t kRecentRtts = 8;
