@@ -24,7 +24,7 @@ class AmbientLoss {
   static constexpr std::uint64_t kObservedPackets = 400;
   static constexpr std::size_t kObservations = 3;
   /// At half the rate packets are rare.
-  static constexpr double kSlowPackets = 60;
+  static constexpr double kSlowPackets = 120;
   /// Enough for any path; older ones count half from here on.
   static constexpr double kMostSlowPackets = 4'000;
   /// Beyond this a path is broken rather than noisy.
@@ -94,8 +94,8 @@ class AmbientLoss {
   /// 1998).
   double ceiling() const {
     if (slow_.packets() == 0) return 0;
-    const double packets = slow_.packets() + 4;
-    const double share = (slow_.lost + 2) / packets;
+    const double packets = slow_.packets() + 2;
+    const double share = (slow_.lost + 1) / packets;
     return share + kDeviations * std::sqrt(share * (1 - share) / packets);
   }
   /// The median; observations that are still to come count as none lost.
@@ -104,9 +104,10 @@ class AmbientLoss {
     return std::max(std::min(a, b), std::min(std::max(a, b), c));
   }
   void update() {
-    // Straight after a test there is nothing else to go by.
-    const double usual = count_ < kObservations ? slow_.share() : usual_share();
-    share_ = std::min({usual, ceiling(), kLargest});
+    // Straight after a test there is nothing else to go by, and what the test does not explain is
+    // no noise.
+    const bool usual = count_ >= kObservations && usual_share() <= ceiling();
+    share_ = std::min(usual ? usual_share() : slow_.share(), kLargest);
   }
 
   std::array<double, kObservations> observations_{};

@@ -15,6 +15,13 @@ constexpr double kStartupWindowGain = 2;
 constexpr double kDrainPacingGain = 0.5;
 constexpr double kDownPacingGain = 0.9;
 constexpr double kUpPacingGain = 1.25;
+/// Not in the draft: a queue that stands while cruising is drained slowly. Its estimate of the rate
+/// is too high, or others have come.
+constexpr double kStandingQueueGain = 0.95;
+/// Not in the draft: a probe that has built a queue is over when the rate has not risen by this
+/// after so many rounds. Alone it does not rise, and who has half of the path or less gains more.
+constexpr double kUpGrowth = 1.1;
+constexpr unsigned kUpRounds = 2;
 constexpr double kUpWindowGain = 2.25;
 constexpr double kWindowGain = 2;
 constexpr double kProbeRttWindowGain = 0.5;
@@ -260,8 +267,9 @@ void Bbr::check_full_pipe(const AckSample& sample) {
 void Bbr::check_startup_loss(const AckSample& sample) {
   if (phase_ != Phase::kStartup || losses_in_round_ < kStartupLosses) return;
   if (!too_much_lost(sample.lost_since_sent, sample.sent_in_flight)) return;
-  // While more arrives the more is sent, it is not this sender that overflows a queue.
-  if (full_bandwidth_rounds_ == 0 && !queue_stands()) return;
+  // While more arrives the more is sent, there is more to be had: on a noisy path, or beside others
+  // who have taken everything.
+  if (full_bandwidth_rounds_ == 0) return;
   if (!queue_stands()) startup_doubted_ = test_wanted_ = true;
   full_bandwidth_reached_ = full_bandwidth_now_ = true;
   inflight_hi_ = std::max(bdp(max_bandwidth(), 1), inflight_latest_);
@@ -319,6 +327,9 @@ void Bbr::start_up(const AckSample& sample) {
   full_bandwidth_rounds_ = 0;
   full_bandwidth_ = sample.delivery_rate;
   cycle_began_ = sample.now;
+  rate_before_up_ = bandwidth();
+  up_rate_ = 0;
+  up_feedback_rounds_ = 0;
   raise_inflight_slope();
 }
 
@@ -367,6 +378,12 @@ bool Bbr::time_to_go_down(const AckSample& sample) {
     full_bandwidth_rounds_ = 0;
     full_bandwidth_ = sample.delivery_rate;
     return false;
+  }
+  if (round_start_) ++up_feedback_rounds_;
+  if (up_feedback_rounds_ > 0) up_rate_ = std::max(up_rate_, sample.delivery_rate);
+  if (up_feedback_rounds_ >= kUpRounds && queue_stands() &&
+      static_cast<double>(up_rate_) < kUpGrowth * static_cast<double>(rate_before_up_)) {
+    return true;
   }
   return full_bandwidth_now_;
 }
@@ -511,6 +528,8 @@ double Bbr::pacing_gain() const {
       return kDrainPacingGain;
     case Phase::kProbeDown:
       return kDownPacingGain;
+    case Phase::kProbeCruise:
+      return queue_stands() ? kStandingQueueGain : 1;
     case Phase::kProbeUp:
       return kUpPacingGain;
     default:

@@ -151,6 +151,8 @@ class Bbr final : public CongestionController {
   Duration probe_wait_{};
   std::uint64_t rounds_since_probe_ = 0;
   unsigned up_rounds_ = 0;
+  unsigned up_feedback_rounds_ = 0;  ///< since what the probe has sent comes back
+  std::uint64_t rate_before_up_ = 0, up_rate_ = 0;
   std::uint64_t up_acked_ = 0;
   std::uint64_t up_bytes_ = kUnlimited;  ///< acknowledged per datagram that inflight_hi rises by
 
