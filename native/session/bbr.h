@@ -13,7 +13,7 @@
 namespace netmesh::session {
 
 /// Where the draft is followed its names are used. What differs, and why, is in
-/// docs/architecture.md: ambient loss, and short paths.
+/// docs/architecture.md: above all, noise is not congestion.
 class Bbr final : public CongestionController {
  public:
   Bbr(std::size_t datagram_bytes, std::uint64_t random_seed);
@@ -140,10 +140,12 @@ class Bbr final : public CongestionController {
   double tested_share_ = 0;      ///< what was known of noise when the test began
   /// The latest round trips: their minimum tells a queue that stands from jitter.
   static constexpr std::size_t kRecentRtts = 8;
+  /// Round trips longer by this share still confirm the minimum: nobody's queue is quite empty.
+  static constexpr int kRttToleranceDivisor = 16;
   std::array<Duration, kRecentRtts> recent_rtts_{};
   std::size_t recent_rtt_count_ = 0;
   std::uint64_t clean_packets_ = 0;  ///< delivered since the last loss
-  Duration least_rtt_in_round_ = Duration::max();
+  Duration least_rtt_in_round_ = Duration::max();  ///< of the rounds in which losses are counted
 
   // Probing.
   bool probe_samples_ = false;
