@@ -19,22 +19,26 @@ constexpr double kWindowGain = 2;
 constexpr double kProbeRttWindowGain = 0.5;
 /// Slightly below the estimate, so that queues drain rather than stand.
 constexpr double kPacingMargin = 0.99;
-constexpr double kLossThreshold = 0.02;
-/// At its usual rate a sender takes loss for noise up to this share while no queue stands: one that
-/// overflows is seen in the round trip first, unless it is very short.
-constexpr double kQuietLossThreshold = 0.1;
-constexpr double kBeta = 0.7;
 constexpr double kHeadroom = 0.15;
 constexpr std::uint64_t kLeastWindowDatagrams = 4;
 constexpr double kFullBandwidthGrowth = 1.25;
 constexpr unsigned kFullBandwidthRounds = 3;
-constexpr unsigned kStartupLosses = 6;
 constexpr Duration kMinRttWindow = seconds(10);
 constexpr Duration kProbeRttInterval = seconds(5);
 constexpr Duration kProbeRttDuration = milliseconds(200);
+/// A test of whether losses are noise goes on until it has seen enough, but no longer than this.
+constexpr Duration kLongestTest = seconds(2);
 /// Coexistence with Reno: probe at least as often as it would double its window.
 constexpr std::uint64_t kMostRoundsBetweenProbes = 63;
 constexpr unsigned kMostUpRounds = 30;
+
+/// Not in the draft, like what follows. A queue that stands while cruising is drained slowly: the
+/// estimate of the rate is too high, or others have come.
+constexpr double kStandingQueueGain = 0.95;
+/// A probe that has built a queue is over when the rate has not risen by this after so many rounds.
+/// Alone it does not rise, and who has half of the path or less gains more.
+constexpr double kUpGrowth = 1.1;
+constexpr unsigned kUpRounds = 2;
 
 /// Shorter round trips are lost among the delays of schedulers and coalesced acknowledgements: a
 /// window for less than this starves a path of a few microseconds.
@@ -61,7 +65,8 @@ void Bbr::on_sent(const SentSample& sample) {
   }
 }
 
-void Bbr::on_acknowledged(const AckSample& sample) {
+void Bbr::on_acknowledged(const AckSample& acknowledged) {
+  const AckSample sample = with_noise(acknowledged);
   delivered_ = sample.delivered;
   update_round(sample);
   update_congestion_signals(sample);
@@ -79,33 +84,6 @@ void Bbr::on_acknowledged(const AckSample& sample) {
   }
   set_pacing_rate(sample);
   set_window(sample);
-}
-
-void Bbr::on_lost(const LossSample& sample) {
-  if (sample.new_event) before_event_ = Bounds{inflight_hi_, inflight_lo_, bandwidth_lo_, window_};
-  lost_in_round_ += sample.bytes;
-  ++losses_in_round_;
-  if (!probe_samples_ || !too_much_lost(sample.lost_since_sent, sample.sent_in_flight)) return;
-  // In flight when the loss began to be too much: a little less than when this packet left.
-  const double sent_before =
-      static_cast<double>(sample.sent_in_flight) - static_cast<double>(sample.bytes);
-  const double lost_before =
-      static_cast<double>(sample.lost_since_sent) - static_cast<double>(sample.bytes);
-  const double threshold = kLossThreshold + ambient_.share();
-  const double prefix = std::max(0.0, (threshold * sent_before - lost_before) / (1 - threshold));
-  handle_inflight_too_high(sample.now, static_cast<std::uint64_t>(sent_before + prefix),
-                           sample.app_limited);
-}
-
-void Bbr::on_spurious(TimePoint) {
-  if (!before_event_) return;
-  inflight_hi_ = std::max(inflight_hi_, before_event_->inflight_hi);
-  inflight_lo_ = std::max(inflight_lo_, before_event_->inflight_lo);
-  bandwidth_lo_ = std::max(bandwidth_lo_, before_event_->bandwidth_lo);
-  window_ = std::max(window_, before_event_->window);
-  lost_in_round_ = 0;
-  losses_in_round_ = 0;
-  before_event_.reset();
 }
 
 void Bbr::on_persistent_congestion(TimePoint) {
@@ -137,69 +115,6 @@ void Bbr::update_bandwidth(const AckSample& sample) {
   }
 }
 
-void Bbr::update_congestion_signals(const AckSample& sample) {
-  bandwidth_latest_ = std::max(bandwidth_latest_, sample.delivery_rate);
-  inflight_latest_ = std::max(inflight_latest_, sample.interval_bytes);
-  update_bandwidth(sample);
-  if (sample.rtt) recent_rtts_[recent_rtt_count_++ % kRecentRtts] = *sample.rtt;
-  if (sample.rtt && min_rtt_ != Duration::max() &&
-      *sample.rtt > min_rtt_ + min_rtt_ / 4 + milliseconds(2)) {
-    queue_in_round_ = true;
-  }
-  loss_round_start_ = sample.prior_delivered >= loss_round_delivered_;
-  if (!loss_round_start_) return;
-  adapt_lower_bounds();
-  learn_ambient_loss();
-  loss_round_began_delivered_ = delivered_;
-  loss_round_delivered_ = sample.delivered;
-  lost_in_round_ = 0;
-  losses_in_round_ = 0;
-  queue_in_round_ = false;
-}
-
-void Bbr::adapt_lower_bounds() {
-  // While probing, loss is what is looked for.
-  if (phase_ == Phase::kStartup || phase_ == Phase::kProbeRefill || phase_ == Phase::kProbeUp)
-    return;
-  const double sent = static_cast<double>(delivered_ - loss_round_began_delivered_) +
-                      static_cast<double>(lost_in_round_);
-  const auto datagram = static_cast<double>(datagram_);
-  if (!ambient_.exceeded(static_cast<double>(lost_in_round_) / datagram, sent / datagram,
-                         queue_stands() ? 0 : kQuietLossThreshold)) {
-    return;
-  }
-  if (bandwidth_lo_ == kUnlimited) bandwidth_lo_ = max_bandwidth();
-  if (inflight_lo_ == kUnlimited) inflight_lo_ = window_;
-  const auto beta_of = [](std::uint64_t value) {
-    return static_cast<std::uint64_t>(kBeta * static_cast<double>(value));
-  };
-  bandwidth_lo_ = std::max({bandwidth_latest_, beta_of(bandwidth_lo_), std::uint64_t{1}});
-  inflight_lo_ = std::max(inflight_latest_, beta_of(inflight_lo_));
-}
-
-/// Only where this sender does not probe and no queue stands. Slow are the phase that is meant for
-/// it and rounds with the least window there is. Startup teaches nothing: it may begin at a queue
-/// that somebody else keeps full, and then everything looks like the path.
-void Bbr::learn_ambient_loss() {
-  const std::uint64_t delivered = (delivered_ - loss_round_began_delivered_) / datagram_;
-  const std::uint64_t lost = lost_in_round_ / datagram_;
-  const bool slow_now = (phase_ == Phase::kProbeRtt && probe_rtt_round_done_) ||
-                        (full_bandwidth_reached_ && window_ == least_window());
-  const bool slow = slow_now && slow_round_;
-  slow_round_ = slow_now;
-  // So many packets in a row arrive on no noisy path, queue or not.
-  clean_packets_ = lost == 0 ? clean_packets_ + delivered : 0;
-  if (clean_packets_ >= AmbientLoss::kObservedPackets) {
-    ambient_.observe_usual(clean_packets_, 0);
-    clean_packets_ = 0;
-    return;
-  }
-  if (queue_in_round_) return;
-  if (slow) ambient_.observe_slow(delivered, lost);
-  if (phase_ == Phase::kProbeCruise || phase_ == Phase::kProbeDown)
-    ambient_.observe_usual(delivered, lost);
-}
-
 void Bbr::update_aggregation(const AckSample& sample) {
   const std::uint64_t expected =
       bytes_in(std::max(sample.now - aggregation_began_, Duration::zero()), bandwidth());
@@ -227,14 +142,9 @@ void Bbr::check_full_pipe(const AckSample& sample) {
   full_bandwidth_now_ = true;
   if (full_bandwidth_reached_) return;
   full_bandwidth_reached_ = true;
-  if (phase_ == Phase::kStartup) enter_drain();
-}
-
-void Bbr::check_startup_loss(const AckSample& sample) {
-  if (phase_ != Phase::kStartup || losses_in_round_ < kStartupLosses) return;
-  if (!too_much_lost(sample.lost_since_sent, sample.sent_in_flight)) return;
-  full_bandwidth_reached_ = full_bandwidth_now_ = true;
-  inflight_hi_ = std::max(bdp(max_bandwidth(), 1), inflight_latest_);
+  if (phase_ != Phase::kStartup) return;
+  if (!queue_stands() && too_much_lost(sample.lost_since_sent, sample.sent_in_flight))
+    startup_doubted_ = test_wanted_ = true;
   enter_drain();
 }
 
@@ -249,6 +159,7 @@ void Bbr::update_min_rtt(const AckSample& sample) {
     min_rtt_ = probe_rtt_min_;
     min_rtt_at_ = probe_rtt_min_at_;
   }
+  least_rtt_ = std::min(least_rtt_, min_rtt_);
 }
 
 // --- phases ---
@@ -288,6 +199,9 @@ void Bbr::start_up(const AckSample& sample) {
   full_bandwidth_rounds_ = 0;
   full_bandwidth_ = sample.delivery_rate;
   cycle_began_ = sample.now;
+  rate_before_up_ = bandwidth();
+  up_rate_ = 0;
+  up_feedback_rounds_ = 0;
   raise_inflight_slope();
 }
 
@@ -337,6 +251,12 @@ bool Bbr::time_to_go_down(const AckSample& sample) {
     full_bandwidth_ = sample.delivery_rate;
     return false;
   }
+  if (round_start_) ++up_feedback_rounds_;
+  if (up_feedback_rounds_ > 0) up_rate_ = std::max(up_rate_, sample.delivery_rate);
+  if (up_feedback_rounds_ >= kUpRounds && queue_stands() &&
+      static_cast<double>(up_rate_) < kUpGrowth * static_cast<double>(rate_before_up_)) {
+    return true;
+  }
   return full_bandwidth_now_;
 }
 
@@ -349,6 +269,7 @@ void Bbr::adapt_upper_bounds(const AckSample& sample) {
       max_bandwidth_[0] = 0;
     }
     ack_phase_ = AckPhase::kInit;
+    probe_samples_ = false;
   }
   if (too_much_lost(sample.lost_since_sent, sample.sent_in_flight)) {
     if (probe_samples_)
@@ -358,27 +279,6 @@ void Bbr::adapt_upper_bounds(const AckSample& sample) {
   if (inflight_hi_ == kUnlimited) return;
   inflight_hi_ = std::max(inflight_hi_, sample.sent_in_flight);
   if (phase_ == Phase::kProbeUp) probe_inflight_upward(sample);
-}
-
-bool Bbr::too_much_lost(std::uint64_t lost, std::uint64_t sent) const {
-  const auto datagram = static_cast<double>(datagram_);
-  return ambient_.exceeded(static_cast<double>(lost) / datagram,
-                           static_cast<double>(sent) / datagram, kLossThreshold);
-}
-
-bool Bbr::queue_stands() const {
-  if (recent_rtt_count_ < kRecentRtts || min_rtt_ == Duration::max()) return false;
-  const Duration least = *std::min_element(recent_rtts_.begin(), recent_rtts_.end());
-  return least > min_rtt_ + min_rtt_ / 4 + milliseconds(1);
-}
-
-void Bbr::handle_inflight_too_high(TimePoint now, std::uint64_t inflight, bool app_limited) {
-  probe_samples_ = false;
-  if (!app_limited) {
-    inflight_hi_ = std::max(
-        inflight, static_cast<std::uint64_t>(static_cast<double>(target_inflight()) * kBeta));
-  }
-  if (phase_ == Phase::kProbeUp) start_down(now);
 }
 
 void Bbr::probe_inflight_upward(const AckSample& sample) {
@@ -406,14 +306,29 @@ void Bbr::enter_probe_rtt() {
   probe_rtt_round_done_ = false;
   ack_phase_ = AckPhase::kStopping;
   advance_rounds();
+  test_wanted_ = false;
+  tested_share_ = ambient_.share();
+  ambient_.begin_test();
 }
 
 void Bbr::exit_probe_rtt(TimePoint now) {
   probe_rtt_min_at_ = probe_rtt_ended_at_ = now;
+  least_rtt_ = probe_rtt_min_;
   window_ = std::max(window_, prior_window_);
   prior_window_ = 0;
   bandwidth_lo_ = inflight_lo_ = kUnlimited;
-  if (full_bandwidth_reached_) {
+  const bool was_noise = ambient_.share() > tested_share_ + AmbientLoss::kWorthEvidence;
+  const bool again = was_noise && startup_doubted_;
+  startup_doubted_ = false;
+  if (was_noise) inflight_hi_ = kUnlimited;  // what set it has another explanation
+  if (again) {
+    full_bandwidth_reached_ = full_bandwidth_now_ = false;
+    full_bandwidth_ = 0;
+    full_bandwidth_rounds_ = 0;
+  }
+  if (full_bandwidth_reached_ && was_noise) {
+    start_refill(now);
+  } else if (full_bandwidth_reached_) {
     start_down(now);
     start_cruise();
   } else {
@@ -422,11 +337,13 @@ void Bbr::exit_probe_rtt(TimePoint now) {
 }
 
 void Bbr::update_probe_rtt(const AckSample& sample) {
-  const bool doubtful = probe_rtt_expired_ && probe_rtt_min_ > min_rtt_;
+  const bool doubtful =
+      probe_rtt_expired_ && probe_rtt_min_ > least_rtt_ + least_rtt_ / kRttToleranceDivisor;
   const bool loss_doubtful =
-      ambient_.wants_evidence() && sample.now > probe_rtt_ended_at_ + kProbeRttInterval;
+      (test_wanted_ || ambient_.wants_evidence()) && may_test(sample.now);
   if (phase_ != Phase::kProbeRtt && !idle_restart_ && full_bandwidth_reached_ &&
       (doubtful || loss_doubtful)) {
+    testing_ = loss_doubtful;
     enter_probe_rtt();
   }
   if (phase_ == Phase::kProbeRtt) {
@@ -436,7 +353,10 @@ void Bbr::update_probe_rtt(const AckSample& sample) {
       advance_rounds();
     } else if (probe_rtt_done_) {
       if (round_start_) probe_rtt_round_done_ = true;
-      if (probe_rtt_round_done_ && sample.now > *probe_rtt_done_) exit_probe_rtt(sample.now);
+      const bool seen_enough =
+          !testing_ || ambient_.test_complete() || sample.now > *probe_rtt_done_ + kLongestTest;
+      if (probe_rtt_round_done_ && sample.now > *probe_rtt_done_ && seen_enough)
+        exit_probe_rtt(sample.now);
     }
   }
   if (sample.bytes > 0) idle_restart_ = false;
@@ -452,6 +372,8 @@ double Bbr::pacing_gain() const {
       return kDrainPacingGain;
     case Phase::kProbeDown:
       return kDownPacingGain;
+    case Phase::kProbeCruise:
+      return queue_stands() ? kStandingQueueGain : 1;
     case Phase::kProbeUp:
       return kUpPacingGain;
     default:
@@ -481,11 +403,8 @@ void Bbr::set_pacing_rate(const AckSample& sample) {
     base = std::max(
         base, static_cast<std::uint64_t>(static_cast<double>(kInitialWindow * datagram_) / rtt));
   }
-  // What the path loses anyway is sent on top, except where the queue is to drain.
-  const bool draining = phase_ == Phase::kDrain || phase_ == Phase::kProbeDown;
-  const double compensation = draining ? 1 : 1 / (1 - ambient_.share());
-  const auto rate = static_cast<std::uint64_t>(pacing_gain() * compensation * kPacingMargin *
-                                               static_cast<double>(base));
+  const auto rate =
+      static_cast<std::uint64_t>(pacing_gain() * kPacingMargin * static_cast<double>(base));
   if (full_bandwidth_reached_ || pacing_rate_ == kUnlimited || rate > pacing_rate_)
     pacing_rate_ = std::max<std::uint64_t>(rate, 1);
 }
@@ -524,8 +443,7 @@ std::uint64_t Bbr::bdp(std::uint64_t bandwidth_bytes, double gain) const {
 }
 
 std::uint64_t Bbr::max_inflight() const {
-  const double lossy = 1 / (1 - ambient_.share());
-  std::uint64_t inflight = bdp(bandwidth(), window_gain() * lossy) + extra_acked_.best();
+  std::uint64_t inflight = bdp(bandwidth(), window_gain()) + extra_acked_.best();
   // Whole bursts of the pacer, or it could never send one while another is under way.
   const std::uint64_t quantum =
       pacing_rate_ == kUnlimited

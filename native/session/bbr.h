@@ -13,7 +13,7 @@
 namespace netmesh::session {
 
 /// Where the draft is followed its names are used. What differs, and why, is in
-/// docs/architecture.md: ambient loss, and short paths.
+/// docs/architecture.md: above all, noise is not congestion.
 class Bbr final : public CongestionController {
  public:
   Bbr(std::size_t datagram_bytes, std::uint64_t random_seed);
@@ -47,10 +47,11 @@ class Bbr final : public CongestionController {
   }
 
   // Model.
+  AckSample with_noise(AckSample sample) const;
   void update_round(const AckSample& sample);
   void update_bandwidth(const AckSample& sample);
   void update_congestion_signals(const AckSample& sample);
-  void adapt_lower_bounds();
+  void adapt_lower_bounds(TimePoint now);
   void update_aggregation(const AckSample& sample);
   void learn_ambient_loss();
   void check_full_pipe(const AckSample& sample);
@@ -65,6 +66,7 @@ class Bbr final : public CongestionController {
   void start_refill(TimePoint now);
   void start_up(const AckSample& sample);
   void enter_probe_rtt();
+  bool may_test(TimePoint now) const;
   void exit_probe_rtt(TimePoint now);
   void update_cycle(const AckSample& sample);
   void update_probe_rtt(const AckSample& sample);
@@ -76,6 +78,7 @@ class Bbr final : public CongestionController {
   void raise_inflight_slope();
   void handle_inflight_too_high(TimePoint now, std::uint64_t inflight, bool app_limited);
   bool queue_stands() const;
+  bool queue_in_round() const;
   bool too_much_lost(std::uint64_t lost, std::uint64_t sent) const;
 
   // Control.
@@ -130,13 +133,19 @@ class Bbr final : public CongestionController {
   std::uint64_t lost_in_round_ = 0;  ///< bytes
   unsigned losses_in_round_ = 0;
   AmbientLoss ambient_;
-  bool slow_round_ = false;  ///< the round began below this sender's share of the path
+  bool slow_round_ = false;      ///< the round began below this sender's share of the path
+  bool test_wanted_ = false;     ///< losses ask for a test of whether they are noise
+  bool startup_doubted_ = false; ///< it ended with losses that were not explained
+  bool testing_ = false;         ///< PROBE_RTT is such a test
+  double tested_share_ = 0;      ///< what was known of noise when the test began
   /// The latest round trips: their minimum tells a queue that stands from jitter.
   static constexpr std::size_t kRecentRtts = 8;
+  /// Round trips longer by this share still confirm the minimum: nobody's queue is quite empty.
+  static constexpr int kRttToleranceDivisor = 16;
   std::array<Duration, kRecentRtts> recent_rtts_{};
   std::size_t recent_rtt_count_ = 0;
   std::uint64_t clean_packets_ = 0;  ///< delivered since the last loss
-  bool queue_in_round_ = false;      ///< a round trip was well above the minimum
+  Duration least_rtt_in_round_ = Duration::max();  ///< of the rounds in which losses are counted
 
   // Probing.
   bool probe_samples_ = false;
@@ -144,12 +153,15 @@ class Bbr final : public CongestionController {
   Duration probe_wait_{};
   std::uint64_t rounds_since_probe_ = 0;
   unsigned up_rounds_ = 0;
+  unsigned up_feedback_rounds_ = 0;  ///< since what the probe has sent comes back
+  std::uint64_t rate_before_up_ = 0, up_rate_ = 0;
   std::uint64_t up_acked_ = 0;
   std::uint64_t up_bytes_ = kUnlimited;  ///< acknowledged per datagram that inflight_hi rises by
 
   // Round trip.
   Duration min_rtt_ = Duration::max();
   TimePoint min_rtt_at_{};
+  Duration least_rtt_ = Duration::max();  ///< since the last PROBE_RTT, and what that has shown
   Duration probe_rtt_min_ = Duration::max();
   TimePoint probe_rtt_min_at_{};
   bool probe_rtt_expired_ = false;

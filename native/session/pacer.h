@@ -21,8 +21,13 @@ class Pacer {
   static constexpr std::uint64_t kMaxQuantumBytes = 256 * 1024;
   /// Below this rate packets leave one by one, above it at least in pairs.
   static constexpr std::uint64_t kSingleRate = 150'000;
-  /// A timer that was late, or a pause, may be made up for by so many quanta.
+  /// A pause may be made up for by so many quanta.
   static constexpr std::uint64_t kBurstQuanta = 2;
+  /// A timer that was late, by more: a busy machine must not cost the rate, and the bottleneck had
+  /// as much less to do meanwhile.
+  static constexpr std::uint64_t kLateQuanta = 5;
+  /// Who comes later than this has not waited.
+  static constexpr Duration kLateness = std::chrono::milliseconds(20);
 
   /// `bytes_per_second` kUnlimited: everything passes.
   void set_rate(TimePoint now, std::uint64_t bytes_per_second, std::size_t datagram_bytes) {
@@ -61,17 +66,20 @@ class Pacer {
   /// Time has passed.
   void on_time(TimePoint now) {
     if (!release_at_ || now < *release_at_) return;
-    refill(now);
+    const bool late = now - *release_at_ <= kLateness;
+    refill(now, late ? std::max(capacity_, static_cast<std::int64_t>(kLateQuanta * quantum_))
+                     : capacity_);
     release_at_.reset();
   }
 
  private:
-  void refill(TimePoint now) {
+  void refill(TimePoint now) { refill(now, std::max(capacity_, level_)); }
+  void refill(TimePoint now, std::int64_t most) {
     if (active() && now > filled_at_) {
-      const std::uint64_t gained = bytes_in(now - filled_at_, rate_);
-      level_ = gained >= static_cast<std::uint64_t>(2 * capacity_) - 0
-                   ? capacity_
-                   : std::min(capacity_, level_ + static_cast<std::int64_t>(gained));
+      // Beyond this it is full whatever it was overdrawn by.
+      const auto plenty = static_cast<std::uint64_t>(most) + (std::uint64_t{1} << 32);
+      const std::uint64_t gained = std::min(bytes_in(now - filled_at_, rate_), plenty);
+      level_ = std::min(most, level_ + static_cast<std::int64_t>(gained));
     }
     filled_at_ = std::max(filled_at_, now);
   }

@@ -63,6 +63,16 @@ TEST(Pacer, KeepsItsRateWithLateTimers) {
   EXPECT_NEAR(static_cast<double>(sent), 50e6, 2e6);
 }
 
+TEST(Pacer, MakesUpForTimersThatABusyMachineServesLate) {
+  Pacer pacer;
+  TimePoint now = kStart;
+  pacer.set_rate(now, 12'500'000, kDatagram);
+  std::uint64_t burst = 0;
+  const std::uint64_t sent = drive(pacer, now, seconds(4), milliseconds(3), nullptr, &burst);
+  EXPECT_NEAR(static_cast<double>(sent), 50e6, 2e6);
+  EXPECT_LE(burst, 5 * pacer.quantum() + kDatagram) << "but not in bursts of any size";
+}
+
 TEST(Pacer, WakesOncePerQuantumAndSendsWholeOnes) {
   Pacer pacer;
   TimePoint now = kStart;

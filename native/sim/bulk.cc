@@ -68,6 +68,7 @@ void Dumbbell::link(const Endpoint& from, const Endpoint& to) {
   there.delay = config_.round_trip / 2;
   there.jitter = config_.jitter;
   there.loss = config_.loss;
+  there.loss_behind = config_.loss_behind;
   there.line = line_;
   LinkConfig back;
   back.mtu = there.mtu;

@@ -40,8 +40,9 @@ struct DumbbellConfig {
   std::uint64_t bytes_per_second = 1'250'000;
   Duration round_trip = std::chrono::milliseconds(40);
   std::uint64_t queue_bytes = 50'000;
-  double loss = 0;      ///< at random, in the direction of the data
-  double ack_loss = 0;  ///< in the other
+  double loss = 0;         ///< at random, in the direction of the data
+  double loss_behind = 0;  ///< the same, of what has left the bottleneck
+  double ack_loss = 0;     ///< in the other direction
   Duration jitter{};
 };
 

@@ -119,6 +119,8 @@ void SimNetwork::send(const Endpoint& from, const Endpoint& to, ByteSpan datagra
     else
       fate = "no room in the queue";
   }
+  if (fate == nullptr && link.loss_behind > 0 && random_.chance(link.loss_behind))
+    fate = "lost behind the line";
   if (fate != nullptr) {
     ++stats_.lost;
     if (trace_ != nullptr && trace_->on()) {

@@ -23,6 +23,8 @@ namespace netmesh::sim {
 /// One direction of a path. All probabilities are per datagram.
 struct LinkConfig {
   double loss = 0;
+  /// The same behind the line: what is lost there has used it, as over the air.
+  double loss_behind = 0;
   /// With `burst_start` a burst begins, in which everything is lost for up to `burst_length`.
   double burst_start = 0;
   Duration burst_length = std::chrono::milliseconds(20);

@@ -25,15 +25,16 @@ void Trace::sample(PathSample sample) {
   const bool same = last->window == sample.window && last->delivered == sample.delivered &&
                     last->lost == sample.lost && last->phase == sample.phase;
   if (same || sample.at - last->at < kLineInterval) return;
-  char text[200];
+  char text[240];
   std::snprintf(text, sizeof text,
                 "=  %-20s window %llu  in flight %llu  rtt %.1f ms  pacing %.2f Mbit/s  "
-                "delivered %llu  lost %llu",
+                "bandwidth %.2f Mbit/s  delivered %llu  lost %llu  noise %.1f %%",
                 sample.phase, static_cast<unsigned long long>(sample.window),
                 static_cast<unsigned long long>(sample.in_flight), milliseconds_of(sample.rtt),
                 static_cast<double>(sample.pacing_rate) * 8e-6,
+                static_cast<double>(sample.bandwidth) * 8e-6,
                 static_cast<unsigned long long>(sample.delivered),
-                static_cast<unsigned long long>(sample.lost));
+                static_cast<unsigned long long>(sample.lost), 100 * sample.ambient_loss);
   line(sample.at, sample.path, text);
   *last = std::move(sample);
 }

@@ -21,6 +21,8 @@ struct PathSample {
   std::uint64_t lost = 0;                   ///< packets so far
   std::uint64_t pacing_rate = 0;            ///< bytes per second; 0: not paced
   Duration rtt{};                           ///< smoothed
+  std::uint64_t bandwidth = 0;              ///< bytes per second, estimated; 0: no estimate
+  double ambient_loss = 0;                  ///< share that is lost whatever the rate
 };
 
 /// Writes one line per happening; silent unless given a file. Owned by whoever starts a scenario.

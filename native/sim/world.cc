@@ -72,6 +72,8 @@ void World::sample_paths() {
       sample.lost = peer.packets_lost;
       sample.pacing_rate = peer.congestion->pacing_rate;
       sample.rtt = peer.rtt.value_or(Duration::zero());
+      sample.bandwidth = peer.congestion->bandwidth;
+      sample.ambient_loss = peer.congestion->ambient_loss;
       samples.push_back(std::move(sample));
     }
   }
