@@ -44,6 +44,8 @@ channel::ChannelConfig to_channel_config(const Napi::Value& value) {
   const auto source = value.As<Napi::Object>();
   channel::ChannelConfig out{
       value_or_throw(env, channel::ChannelName::parse(to_text(source.Get("name"), "name")))};
+  with(source, "prefix",
+       [&](const Napi::Value& flag, const char* name) { out.prefix = to_bool(flag, name); });
   with(source, "visibility", [&](const Napi::Value& word, const char* name) {
     out.visibility = value_or_throw(env, channel::to_visibility(to_text(word, name)));
   });

@@ -627,6 +627,8 @@ export type OnFailure = 'best_effort' | 'fail_fast' | 'collect';
 export interface ChannelConfig {
   /** 1–255 of `a-z 0-9 - _ . /`, in segments between slashes. */
   name: string;
+  /** Covers every longer name that has no config of its own, too. Default: false. */
+  prefix?: boolean;
   /** Which subnets may subscribe and receive. Default: `'global'`. */
   visibility?: Visibility;
   /** With `visibility: 'exported'`: the subnets, with those below them, that the channel is for. */

@@ -341,7 +341,13 @@ const linkPart = {
 
 // ---- TypeScript ------------------------------------------------------------------------------------
 
-const TS_INPUTS = ['lib', 'types', 'tsconfig.json', 'package-lock.json'];
+const TS_INPUTS = [
+  'lib',
+  'types',
+  'tsconfig.json',
+  'package-lock.json',
+  'scripts/lazy-index.mjs',
+];
 
 const tsPart = {
   stamp: path.join(buildDir, '.ts.stamp'),
@@ -364,6 +370,9 @@ const tsPart = {
       log,
     });
     removeStale(dist, path.join(root, 'lib'));
+    const indices = ['index.js', 'core/index.js'].map((name) => path.join(dist, name));
+    const lazy = path.join(root, 'scripts', 'lazy-index.mjs');
+    await step('making index modules lazy', process.execPath, [lazy, ...indices], { log });
     writeStamp(this.stamp, print);
   },
 };

@@ -89,6 +89,7 @@ export function registerChannel(node: Node, config: ChannelConfig): void {
   const caps = (filter: CapabilityFilter): object => capabilityFilterToNapi(filter);
   const checked = {
     name: channelName(config.name),
+    prefix: maybe(config.prefix, (value) => flag(value, 'prefix')),
     visibility: maybe(config.visibility, String),
     exportTo: maybe(config.exportTo, (subnets) =>
       list<SubnetId>(subnets, 'exportTo').map(subnetValue),
