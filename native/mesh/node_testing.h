@@ -38,12 +38,16 @@ struct RecordingSink final : NodeSink {
   std::vector<std::pair<NodeId, StreamId>> opened;
   std::size_t delivered = 0, finished = 0;
   std::vector<std::uint64_t> shutdowns;
+  std::map<RequestId, Expected<PublishReport>> publishes;
 
   void connect_done(RequestId request, Expected<void> result) override {
     EXPECT_TRUE(connects.emplace(request, std::move(result)).second);
   }
   void accept_done(RequestId request, Expected<Endpoint> result) override {
     EXPECT_TRUE(accepts.emplace(request, std::move(result)).second);
+  }
+  void publish_done(RequestId request, Expected<PublishReport> report) override {
+    EXPECT_TRUE(publishes.emplace(request, std::move(report)).second);
   }
   void peer_up(NodeId peer, const Endpoint&, SecurityMode) override { ups.push_back(peer); }
   void peer_down(NodeId peer, DownReason reason, const std::string& text) override {
