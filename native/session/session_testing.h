@@ -27,6 +27,8 @@ struct RecordedEvents final : SessionEvents {
   std::deque<Stream> streams;  ///< by ref
   std::vector<std::pair<StreamId, std::uint64_t>> credits;
   int proven = 0;
+  std::vector<std::pair<std::uint16_t, Bytes>> controls;
+  std::vector<std::uint64_t> tickets;
 
   void peer_proven() override { ++proven; }
   StreamRef stream_opened(StreamId stream, bool reliable) override {
@@ -44,6 +46,12 @@ struct RecordedEvents final : SessionEvents {
     streams.at(ref).over = true;
     streams.at(ref).finished = finished;
   }
+  void control(std::uint16_t protocol, ByteSpan first, ByteSpan second) override {
+    Bytes whole(first.begin(), first.end());
+    whole.insert(whole.end(), second.begin(), second.end());
+    controls.emplace_back(protocol, std::move(whole));
+  }
+  void batch_acknowledged(std::uint64_t ticket) override { tickets.push_back(ticket); }
   void credit_available(StreamId stream, std::uint64_t epoch) override {
     credits.emplace_back(stream, epoch);
   }
