@@ -5,11 +5,11 @@
 #include <limits>
 #include <map>
 #include <memory>
-#include <regex>
 #include <tuple>
 
 #include "capability/decimal.h"
 #include "capability/index.h"
+#include "capability/pattern.h"
 #include "predicate/tag.h"
 
 namespace netmesh::capability {
@@ -17,12 +17,8 @@ namespace {
 
 using predicate::Tag;
 
-/// Longer patterns are refused, and longer tags are not searched: a pattern comes from the
-/// application, but what it runs over comes from strangers.
-constexpr std::size_t kMaxPatternBytes = 256;
+/// Longer tags are not searched: what a pattern runs over comes from strangers.
 constexpr std::size_t kMaxSearchedBytes = 256;
-/// Without backtracking: a tag cannot be made that takes a pattern exponential time.
-constexpr auto kLinearSearch = std::regex_constants::__polynomial;
 
 struct AxisKey {
   std::string axis;
@@ -129,20 +125,14 @@ std::optional<std::string_view> value_of(std::string_view text, const AxisKey& w
 
 struct CompiledMatcher::Impl {
   TagMatcher matcher;
-  std::optional<std::regex> pattern;
+  std::optional<Pattern> pattern;  ///< none for a bad pattern, which matches nothing
   std::optional<AxisKey> axis_key;
   std::optional<Version> min, max;
 };
 
 CompiledMatcher::CompiledMatcher(const TagMatcher& matcher)
     : impl_(std::make_unique<Impl>(Impl{matcher, {}, {}, {}, {}})) {
-  if (matcher.kind == TagMatcher::Kind::kRegex && matcher.value.size() <= kMaxPatternBytes) {
-    try {
-      impl_->pattern.emplace(matcher.value, std::regex::ECMAScript | kLinearSearch);
-    } catch (const std::regex_error&) {
-      // A bad pattern matches nothing.
-    }
-  }
+  if (matcher.kind == TagMatcher::Kind::kRegex) impl_->pattern = Pattern::compile(matcher.value);
   if (matcher.kind == TagMatcher::Kind::kVersionRange) {
     impl_->axis_key = split_axis_key(matcher.value);
     if (matcher.min) impl_->min = Version::parse(*matcher.min);
@@ -166,8 +156,7 @@ bool CompiledMatcher::matches(std::string_view text) const {
       return is_on(tag, matcher.value) && tag.key == matcher.key;
     }
     case TagMatcher::Kind::kRegex:
-      return impl_->pattern && text.size() <= kMaxSearchedBytes &&
-             std::regex_search(text.begin(), text.end(), *impl_->pattern);
+      return impl_->pattern && text.size() <= kMaxSearchedBytes && impl_->pattern->found_in(text);
     case TagMatcher::Kind::kVersionRange: {
       const auto value = impl_->axis_key ? value_of(text, *impl_->axis_key) : std::nullopt;
       const auto version = value ? Version::parse(*value) : std::nullopt;
