@@ -77,9 +77,8 @@ Error publish_rate_exceeded(std::uint32_t per_second) {
 }
 
 Error all_peers_failed(std::size_t count, NodeId first, std::string_view first_text) {
-  return connection_error("all " + std::to_string(count) +
-                          " peers failed (first: " + hex_number(first.value) +
-                          ": connection error: " + std::string(first_text) + ")");
+  return connection_error("all " + std::to_string(count) + " peers failed (first: " +
+                          hex_number(first.value) + ": " + std::string(first_text) + ")");
 }
 
 std::string no_session_text(NodeId subscriber) {
