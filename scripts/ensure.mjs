@@ -341,13 +341,7 @@ const linkPart = {
 
 // ---- TypeScript ------------------------------------------------------------------------------------
 
-const TS_INPUTS = [
-  'lib',
-  'types',
-  'tsconfig.json',
-  'package-lock.json',
-  'scripts/lazy-index.mjs',
-];
+const TS_INPUTS = ['lib', 'types', 'tsconfig.json', 'package-lock.json', 'scripts/lazy-index.mjs'];
 
 const tsPart = {
   stamp: path.join(buildDir, '.ts.stamp'),

@@ -98,7 +98,8 @@ TEST(ControlMessages, MayBeLargeAndAreBounded) {
   Pair pair;
   const Bytes largest = filled(kMaxControlMessageBytes, 7);
   ASSERT_TRUE(pair.a.send_control(at({}), kProtocol, largest));
-  const auto refused = pair.a.send_control(at({}), kProtocol, filled(kMaxControlMessageBytes + 1, 7));
+  const auto refused =
+      pair.a.send_control(at({}), kProtocol, filled(kMaxControlMessageBytes + 1, 7));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::kTooLarge);
   pair.exchange();
@@ -144,8 +145,8 @@ TEST(ControlMessages, DoNotComeAsDatagrams) {
   frame.epoch = 3;
   const Bytes data = filled(8, 0);
   frame.data = data;
-  EXPECT_EQ(session.handle_packet(at({}), crafter.packet(std::vector<wire::Frame>{frame})),
-            PacketVerdict::kProtocolViolation);
+  Bytes packet = crafter.packet(std::vector<wire::Frame>{frame});
+  EXPECT_EQ(session.handle_packet(at({}), packet), PacketVerdict::kProtocolViolation);
 }
 
 TEST(ControlMessages, OfBaseSessionsAreOnePacketEachUnderTheirNumber) {
@@ -183,7 +184,13 @@ TEST(ControlMessages, TicketsComeBackOnceTheWholeBatchHasArrived) {
   }
   EXPECT_GT(pair.a.stream_backlog(StreamId{5}), 3u * 75'000);
   EXPECT_TRUE(pair.a_events.tickets.empty());
-  pair.exchange();
+  // Paced, so that it takes a while.
+  for (int turn = 0; turn < 100; ++turn) {
+    const Duration time = std::chrono::milliseconds(20) * turn;
+    pair.a.handle_timeout(at(time));
+    pair.b.handle_timeout(at(time));
+    pair.exchange(time);
+  }
   EXPECT_EQ(pair.a_events.tickets, (std::vector<std::uint64_t>{1, 2, 3}));
   EXPECT_EQ(pair.a.stream_backlog(StreamId{5}), 0u);
 }
