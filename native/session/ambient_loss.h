@@ -68,8 +68,8 @@ class AmbientLoss {
   /// Whether `lost` of `sent` packets are more than `tolerated` beyond the ambient share, chance
   /// allowed for.
   bool exceeded(double lost, double sent, double tolerated) const {
-    return lost > (share_ + tolerated) * sent +
-                      kRareDeviations * std::sqrt(share_ * (1 - share_) * sent);
+    return lost >
+           (share_ + tolerated) * sent + kRareDeviations * std::sqrt(share_ * (1 - share_) * sent);
   }
 
  private:

@@ -133,18 +133,18 @@ class Bbr final : public CongestionController {
   std::uint64_t lost_in_round_ = 0;  ///< bytes
   unsigned losses_in_round_ = 0;
   AmbientLoss ambient_;
-  bool slow_round_ = false;      ///< the round began below this sender's share of the path
-  bool test_wanted_ = false;     ///< losses ask for a test of whether they are noise
-  bool startup_doubted_ = false; ///< it ended with losses that were not explained
-  bool testing_ = false;         ///< PROBE_RTT is such a test
-  double tested_share_ = 0;      ///< what was known of noise when the test began
+  bool slow_round_ = false;       ///< the round began below this sender's share of the path
+  bool test_wanted_ = false;      ///< losses ask for a test of whether they are noise
+  bool startup_doubted_ = false;  ///< it ended with losses that were not explained
+  bool testing_ = false;          ///< PROBE_RTT is such a test
+  double tested_share_ = 0;       ///< what was known of noise when the test began
   /// The latest round trips: their minimum tells a queue that stands from jitter.
   static constexpr std::size_t kRecentRtts = 8;
   /// Round trips longer by this share still confirm the minimum: nobody's queue is quite empty.
   static constexpr int kRttToleranceDivisor = 16;
   std::array<Duration, kRecentRtts> recent_rtts_{};
   std::size_t recent_rtt_count_ = 0;
-  std::uint64_t clean_packets_ = 0;  ///< delivered since the last loss
+  std::uint64_t clean_packets_ = 0;                ///< delivered since the last loss
   Duration least_rtt_in_round_ = Duration::max();  ///< of the rounds in which losses are counted
 
   // Probing.

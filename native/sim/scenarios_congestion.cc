@@ -123,9 +123,9 @@ void crowd(World& world, SimRandom& random) {
   DumbbellConfig path;
   path.bytes_per_second = random.between(1'250'000, 3'750'000);
   path.round_trip = random.duration(milliseconds(20), milliseconds(60));
-  path.queue_bytes =
-      random.between(15, 50) * static_cast<std::uint64_t>(path.round_trip / milliseconds(1)) *
-      path.bytes_per_second / 100'000;
+  path.queue_bytes = random.between(15, 50) *
+                     static_cast<std::uint64_t>(path.round_trip / milliseconds(1)) *
+                     path.bytes_per_second / 100'000;
   path.queue_bytes = std::max<std::uint64_t>(path.queue_bytes, 20'000);  // a burst each
   describe(world, path);
   Dumbbell dumbbell(world, path);
@@ -267,8 +267,8 @@ constexpr std::array kScenarios{
     Scenario{"congestion-noisy-line",
              "BBR tells noise from congestion within the first seconds of a transfer", noisy_line,
              kSeeds},
-    Scenario{"congestion-crowd", "four BBR flows at a short queue do not talk each other into noise",
-             crowd, kSeeds},
+    Scenario{"congestion-crowd",
+             "four BBR flows at a short queue do not talk each other into noise", crowd, kSeeds},
     Scenario{"congestion-shallow-queue",
              "BBR does not take the overflow of a short queue for noise of the path", shallow_queue,
              kSeeds},
