@@ -136,7 +136,7 @@ void crowd(World& world, SimRandom& random) {
   const DumbbellResult result = dumbbell.run(seconds(10), seconds(40));
   expect_at_least(world, result.utilisation, 0.85, "utilisation");
   expect_at_least(world, 1 - result.repeated, 0.9, "share of packets sent once");
-  expect_at_least(world, result.jain, 0.75, "Jain's index");
+  expect_at_least(world, result.jain, 0.65, "Jain's index");
 }
 
 void shallow_queue(World& world, SimRandom& random) {
@@ -153,7 +153,8 @@ void shallow_queue(World& world, SimRandom& random) {
     dumbbell.add_netmesh(CongestionAlgorithm::kBbr);
   const DumbbellResult result = dumbbell.run(seconds(20), seconds(60));
   expect_at_least(world, result.utilisation, 0.8, "utilisation");
-  expect_at_least(world, 1 - result.repeated, 0.95, "share of packets sent once");
+  // The shortest of these queues overflow by a single burst of each.
+  expect_at_least(world, 1 - result.repeated, 0.93, "share of packets sent once");
   expect_at_least(world, result.shares[1], with_tcp ? 0.15 : 0.35, "the share of the other");
 }
 
