@@ -59,8 +59,8 @@ export class ChannelFeed {
     this.inbox = inbox.claimChannel(publisher, streamId, this.supply, limit);
   }
 
-  reader(signal: AbortSignal | undefined): Reader<ChannelMessage> {
-    return new Reader(this.supply, signal, () => undefined);
+  reader(signal: AbortSignal | undefined, release: () => void): Reader<ChannelMessage> {
+    return new Reader(this.supply, signal, release);
   }
 }
 
@@ -142,7 +142,7 @@ export class Channels {
         this.#memberships.delete(request);
         this.#onBusy();
         if (error === undefined) resolve();
-        else reject(error);
+        else reject(error as Error);
       };
       const stopListening = onAbort(signal, () => {
         this.#native.cancelMembership(request);
@@ -175,20 +175,26 @@ export class Channels {
     return feed;
   }
 
-  /** One user less; true when it was the last, and the feed is closed. */
+  /** One user less; true when it was the last one of a feed that was open, and is closed now. */
   leave(feed: ChannelFeed): boolean {
     if (--feed.users > 0) return false;
-    this.#close(feed, undefined);
-    return true;
+    const wasOpen = this.#remove(feed);
+    feed.supply.end();
+    this.#inbox.discard(feed.inbox);
+    return wasOpen;
   }
 
-  #close(feed: ChannelFeed, failure: Error | undefined): void {
-    const key = keyOf(feed.publisher, feed.inbox.streamId);
-    if (this.#feeds.get(key) !== feed) return;
-    this.#feeds.delete(key);
-    feed.active = false;
+  /** A feed ends by itself: what has come is there to be read before the end, or the failure. */
+  #finish(feed: ChannelFeed, failure: Error | undefined): void {
+    this.#remove(feed);
+    this.#inbox.detach(feed.inbox);
     feed.supply.end(failure);
-    this.#inbox.discard(feed.inbox);
+  }
+
+  #remove(feed: ChannelFeed): boolean {
+    feed.active = false;
+    const key = keyOf(feed.publisher, feed.inbox.streamId);
+    return this.#feeds.get(key) === feed && this.#feeds.delete(key);
   }
 
   // --- from the addon ---
@@ -225,7 +231,7 @@ export class Channels {
       feed.active = event.kind === 'subscriptionResumed';
       return;
     }
-    this.#close(feed, lossError(event.reason ?? 'unspecified'));
+    this.#finish(feed, lossError(event.reason ?? 'unspecified'));
   }
 
   /** The node ends: requests fail, feeds end after what has come. */
@@ -234,7 +240,7 @@ export class Channels {
     for (const { settle } of [...this.#memberships.values()]) settle(error);
     for (const { settle } of [...this.#publishes.values()]) settle(error);
     this.#publishes.clear();
-    for (const feed of [...this.#feeds.values()]) this.#close(feed, undefined);
+    for (const feed of [...this.#feeds.values()]) this.#finish(feed, undefined);
   }
 }
 

@@ -15,9 +15,10 @@ import type {
   SubscribeOptions,
   SubnetId,
 } from '../types';
+import { onAbort } from './abort';
 import './async_dispose';
 import type { ClosableIterator } from './async_queue';
-import { ChannelFeed, type FeedPolicy, isGone } from './channels';
+import { type ChannelFeed, type FeedPolicy, isGone } from './channels';
 import { addon } from './native';
 import { classify } from './native_errors';
 import type { Node } from './node';
@@ -171,6 +172,8 @@ export class ChannelSubscription implements AsyncIterable<ChannelMessage> {
   readonly #node: Node;
   readonly #feed: ChannelFeed;
   readonly #signal: AbortSignal | undefined;
+  readonly #readers = new Set<ClosableIterator<ChannelMessage>>();
+  readonly #stopListening: () => void;
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -178,7 +181,12 @@ export class ChannelSubscription implements AsyncIterable<ChannelMessage> {
     this.#node = node;
     this.#feed = feed;
     this.#signal = signal;
-    signal?.addEventListener('abort', () => void this.close(), { once: true });
+    this.#stopListening = onAbort(signal, () => {
+      // Its readers, which listen as well, are to end with the signal's reason.
+      queueMicrotask(() => {
+        this.close().catch(() => undefined);
+      });
+    });
   }
 
   /** Whose channel it is. */
@@ -210,7 +218,15 @@ export class ChannelSubscription implements AsyncIterable<ChannelMessage> {
    * with `close()`, with the signal and with the node; throws when the publisher ends the subscription.
    */
   [Symbol.asyncIterator](): ClosableIterator<ChannelMessage> {
-    return this.#feed.reader(this.#signal);
+    const readers = this.#readers;
+    // A signal that has fired closes the reader while it is being made.
+    let reader: ClosableIterator<ChannelMessage> | undefined;
+    const made = this.#feed.reader(this.#signal, () => reader && readers.delete(reader));
+    reader = made;
+    if (this.#signal?.aborted === true) return made;
+    if (this.#closing) void made.return();
+    else readers.add(made);
+    return made;
   }
 
   /** Leaves the channel and ends all iterators. Any number of times. */
@@ -225,8 +241,9 @@ export class ChannelSubscription implements AsyncIterable<ChannelMessage> {
 
   async #leave(): Promise<void> {
     const node = this.#node;
-    const present = this.#feed.active || node.ending === undefined;
-    if (!node.channels.leave(this.#feed) || !present || node.ending) return;
+    this.#stopListening();
+    for (const reader of [...this.#readers]) void reader.return();
+    if (!node.channels.leave(this.#feed) || node.ending) return;
     try {
       await node.channels.unsubscribe(this.#feed.publisher, this.#feed.channel);
     } catch (error) {
