@@ -322,7 +322,7 @@ describe('queue groups', () => {
   test('have another member stand in for one that cannot be reached', async () => {
     const publisher = await startNode();
     publisher.registerChannel({ name: 'lab/x', reliable: true });
-    const [a, b] = (await Promise.all([startNode(), startNode()])) as [MeshNode, MeshNode];
+    const [a, b] = await Promise.all([startNode(), startNode()]);
     for (const node of [a, b]) {
       await connect(node, publisher);
       await node.subscribeChannel(publisher.nodeId(), 'lab/x', { queueGroup: 'workers' });
