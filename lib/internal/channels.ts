@@ -59,7 +59,10 @@ export class ChannelFeed {
     this.inbox = inbox.claimChannel(publisher, streamId, this.supply, limit);
   }
 
-  reader(signal: AbortSignal | undefined, release: () => void): Reader<ChannelMessage> {
+  reader(
+    signal: AbortSignal | undefined,
+    release: (reader: Reader<ChannelMessage>) => void,
+  ): Reader<ChannelMessage> {
     return new Reader(this.supply, signal, release);
   }
 }
@@ -136,7 +139,7 @@ export class Channels {
     } catch (error) {
       return rejected(classify(error));
     }
-    return new Promise((resolve, reject: (reason: unknown) => void) => {
+    return new Promise((resolve, reject) => {
       const settle = (error: unknown): void => {
         stopListening();
         this.#memberships.delete(request);

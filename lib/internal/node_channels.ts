@@ -219,14 +219,12 @@ export class ChannelSubscription implements AsyncIterable<ChannelMessage> {
    */
   [Symbol.asyncIterator](): ClosableIterator<ChannelMessage> {
     const readers = this.#readers;
-    // A signal that has fired closes the reader while it is being made.
-    let reader: ClosableIterator<ChannelMessage> | undefined;
-    const made = this.#feed.reader(this.#signal, () => reader && readers.delete(reader));
-    reader = made;
-    if (this.#signal?.aborted === true) return made;
-    if (this.#closing) void made.return();
-    else readers.add(made);
-    return made;
+    const reader = this.#feed.reader(this.#signal, (closed) => readers.delete(closed));
+    // One that the signal has ended already says so itself.
+    if (this.#signal?.aborted === true) return reader;
+    if (this.#closing) void reader.return();
+    else readers.add(reader);
+    return reader;
   }
 
   /** Leaves the channel and ends all iterators. Any number of times. */
