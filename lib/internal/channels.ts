@@ -139,13 +139,12 @@ export class Channels {
     } catch (error) {
       return rejected(classify(error));
     }
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const settle = (error: unknown): void => {
         stopListening();
         this.#memberships.delete(request);
         this.#onBusy();
-        if (error === undefined) resolve();
-        else reject(error as Error);
+        resolve(error === undefined ? undefined : rejected(error));
       };
       const stopListening = onAbort(signal, () => {
         this.#native.cancelMembership(request);
