@@ -87,14 +87,18 @@ export class Supply<T> {
 export class Reader<T> implements ClosableIterator<T> {
   readonly #supply: Supply<T>;
   readonly #signal: AbortSignal | undefined;
-  readonly #release: () => void;
+  readonly #release: (reader: Reader<T>) => void;
   #stopListening: () => void;
   #closed = false;
   /** The signal fired while nobody waited: the next `next()` says so. */
   #abortPending = false;
 
-  /** `release` is called once, when this reader takes no more. */
-  constructor(supply: Supply<T>, signal: AbortSignal | undefined, release: () => void) {
+  /** `release` is called once, with this reader, when it takes no more: perhaps while it is made. */
+  constructor(
+    supply: Supply<T>,
+    signal: AbortSignal | undefined,
+    release: (reader: Reader<T>) => void,
+  ) {
     this.#supply = supply;
     this.#signal = signal;
     this.#release = release;
@@ -164,6 +168,6 @@ export class Reader<T> implements ClosableIterator<T> {
     for (const waiter of this.#supply.leave(this)) {
       waiter.resolve({ value: undefined, done: true });
     }
-    this.#release();
+    this.#release(this);
   }
 }

@@ -59,8 +59,11 @@ export class ChannelFeed {
     this.inbox = inbox.claimChannel(publisher, streamId, this.supply, limit);
   }
 
-  reader(signal: AbortSignal | undefined): Reader<ChannelMessage> {
-    return new Reader(this.supply, signal, () => undefined);
+  reader(
+    signal: AbortSignal | undefined,
+    release: (reader: Reader<ChannelMessage>) => void,
+  ): Reader<ChannelMessage> {
+    return new Reader(this.supply, signal, release);
   }
 }
 
@@ -118,11 +121,10 @@ export class Channels {
       return rejected(classify(error));
     }
     return new Promise((resolve, reject: (reason: unknown) => void) => {
-      const fail = reject;
       this.#publishes.set(request, {
         settle: (error, report) => {
           if (report) resolve(report);
-          else fail(error);
+          else reject(error);
         },
       });
       if (this.#publishes.size === 1) this.#onBusy();
@@ -137,14 +139,12 @@ export class Channels {
     } catch (error) {
       return rejected(classify(error));
     }
-    return new Promise((resolve, reject: (reason: unknown) => void) => {
-      const fail = reject;
+    return new Promise((resolve) => {
       const settle = (error: unknown): void => {
         stopListening();
         this.#memberships.delete(request);
         this.#onBusy();
-        if (error === undefined) resolve();
-        else fail(error);
+        resolve(error === undefined ? undefined : rejected(error));
       };
       const stopListening = onAbort(signal, () => {
         this.#native.cancelMembership(request);
@@ -177,20 +177,26 @@ export class Channels {
     return feed;
   }
 
-  /** One user less; true when it was the last, and the feed is closed. */
+  /** One user less; true when it was the last one of a feed that was open, and is closed now. */
   leave(feed: ChannelFeed): boolean {
     if (--feed.users > 0) return false;
-    this.#close(feed, undefined);
-    return true;
+    const wasOpen = this.#remove(feed);
+    feed.supply.end();
+    this.#inbox.discard(feed.inbox);
+    return wasOpen;
   }
 
-  #close(feed: ChannelFeed, failure: Error | undefined): void {
-    const key = keyOf(feed.publisher, feed.inbox.streamId);
-    if (this.#feeds.get(key) !== feed) return;
-    this.#feeds.delete(key);
-    feed.active = false;
+  /** A feed ends by itself: what has come is there to be read before the end, or the failure. */
+  #finish(feed: ChannelFeed, failure: Error | undefined): void {
+    this.#remove(feed);
+    this.#inbox.detach(feed.inbox);
     feed.supply.end(failure);
-    this.#inbox.discard(feed.inbox);
+  }
+
+  #remove(feed: ChannelFeed): boolean {
+    feed.active = false;
+    const key = keyOf(feed.publisher, feed.inbox.streamId);
+    return this.#feeds.get(key) === feed && this.#feeds.delete(key);
   }
 
   // --- from the addon ---
@@ -227,7 +233,7 @@ export class Channels {
       feed.active = event.kind === 'subscriptionResumed';
       return;
     }
-    this.#close(feed, lossError(event.reason ?? 'unspecified'));
+    this.#finish(feed, lossError(event.reason ?? 'unspecified'));
   }
 
   /** The node ends: requests fail, feeds end after what has come. */
@@ -236,7 +242,7 @@ export class Channels {
     for (const { settle } of [...this.#memberships.values()]) settle(error);
     for (const { settle } of [...this.#publishes.values()]) settle(error);
     this.#publishes.clear();
-    for (const feed of [...this.#feeds.values()]) this.#close(feed, undefined);
+    for (const feed of [...this.#feeds.values()]) this.#finish(feed, undefined);
   }
 }
 

@@ -404,6 +404,14 @@ export class Inbox {
     this.#scheduleFlush();
   }
 
+  /** What has come stays for the only reader; nobody shall see what is still to come. */
+  detach(claim: StreamInbox): void {
+    const { stream } = claim;
+    this.#unclaim(claim);
+    if (stream) stream.discard = true;
+    claim.stream = undefined;
+  }
+
   /** Takes one message of a queue. */
   takeFrom(queue: SegmentQueue): MeshMessage | undefined {
     const segment = queue.first;

@@ -15,6 +15,7 @@ import type {
   SubscribeOptions,
   SubnetId,
 } from '../types';
+import { onAbort } from './abort';
 import './async_dispose';
 import type { ClosableIterator } from './async_queue';
 import { type ChannelFeed, type FeedPolicy, isGone } from './channels';
@@ -172,6 +173,8 @@ export class ChannelSubscription implements AsyncIterable<ChannelMessage> {
   readonly #node: Node;
   readonly #feed: ChannelFeed;
   readonly #signal: AbortSignal | undefined;
+  readonly #readers = new Set<ClosableIterator<ChannelMessage>>();
+  readonly #stopListening: () => void;
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -179,7 +182,12 @@ export class ChannelSubscription implements AsyncIterable<ChannelMessage> {
     this.#node = node;
     this.#feed = feed;
     this.#signal = signal;
-    signal?.addEventListener('abort', () => void this.close(), { once: true });
+    this.#stopListening = onAbort(signal, () => {
+      // Its readers, which listen as well, are to end with the signal's reason.
+      queueMicrotask(() => {
+        this.close().catch(() => undefined);
+      });
+    });
   }
 
   /** Whose channel it is. */
@@ -211,7 +219,13 @@ export class ChannelSubscription implements AsyncIterable<ChannelMessage> {
    * with `close()`, with the signal and with the node; throws when the publisher ends the subscription.
    */
   [Symbol.asyncIterator](): ClosableIterator<ChannelMessage> {
-    return this.#feed.reader(this.#signal);
+    const readers = this.#readers;
+    const reader = this.#feed.reader(this.#signal, (closed) => readers.delete(closed));
+    // One that the signal has ended already says so itself.
+    if (this.#signal?.aborted === true) return reader;
+    if (this.#closing) void reader.return();
+    else readers.add(reader);
+    return reader;
   }
 
   /** Leaves the channel and ends all iterators. Any number of times. */
@@ -226,8 +240,9 @@ export class ChannelSubscription implements AsyncIterable<ChannelMessage> {
 
   async #leave(): Promise<void> {
     const node = this.#node;
-    const present = this.#feed.active || node.ending === undefined;
-    if (!node.channels.leave(this.#feed) || !present || node.ending) return;
+    this.#stopListening();
+    for (const reader of [...this.#readers]) void reader.return();
+    if (!node.channels.leave(this.#feed) || node.ending) return;
     try {
       await node.channels.unsubscribe(this.#feed.publisher, this.#feed.channel);
     } catch (error) {

@@ -35,7 +35,8 @@ Error too_many_requests(std::size_t limit);
 Error publish_denied();
 /// More was published than the channel's `maxRatePps` allows.
 Error publish_rate_exceeded(std::uint32_t per_second);
-/// `channel: connection error: all N peers failed (first: 0x…: connection error: …)`.
+/// `channel: connection error: all N peers failed (first: 0x…: <first_text>)`, where the text is as
+/// reports list it: `connection error: …`.
 Error all_peers_failed(std::size_t count, NodeId first, std::string_view first_text);
 
 // Why one subscriber was not reached; without a prefix, as reports list them.

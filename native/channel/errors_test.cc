@@ -28,7 +28,7 @@ TEST(ChannelErrors, HaveTheDocumentedTexts) {
        "channel: connection error: membership ack timeout (250ms) for channel a"},
       {publish_denied(), "channel: connection error: channel: publish denied by channel ACL"},
       {publish_rate_exceeded(1000), "channel: publish rate exceeds maxRatePps of 1000"},
-      {all_peers_failed(3, NodeId(0xa), backpressured_text(stream)),
+      {all_peers_failed(3, NodeId(0xa), "connection error: " + backpressured_text(stream)),
        "channel: connection error: all 3 peers failed (first: 0xa: connection error: publish: "
        "stream 0x5c198de0f70642e9 backpressured)"},
   };

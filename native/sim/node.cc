@@ -94,7 +94,37 @@ void SimNode::shutdown(Duration drain) {
   call([&](mesh::Node& machine, Now at) { machine.shutdown(at, drain); });
 }
 
+mesh::RequestId SimNode::publish(const channel::ChannelName& name,
+                                 const std::vector<Bytes>& payloads,
+                                 const mesh::PublishOptions& options) {
+  std::size_t total = 0;
+  std::vector<std::uint32_t> sizes;
+  for (const Bytes& payload : payloads) {
+    sizes.push_back(static_cast<std::uint32_t>(payload.size()));
+    total += wire::kEventFrameHeaderBytes + payload.size();
+  }
+  Slab frames(total);
+  for (const Bytes& payload : payloads)
+    wire::write_event_frame(payload, frames.extend(wire::kEventFrameHeaderBytes + payload.size()));
+  const mesh::RequestId request = next_publish_++;
+  call([&](mesh::Node& machine, Now at) {
+    machine.publish(at, request, name, std::move(frames), sizes, options);
+  });
+  return request;
+}
+
+Expected<channel::RequestId> SimNode::subscribe(NodeId publisher,
+                                                const channel::ChannelName& name) {
+  return call(
+      [&](mesh::Node& machine, Now at) { return machine.subscribe(at, publisher, name, {}); });
+}
+
 // --- what happened ---
+
+const Expected<mesh::PublishReport>* SimNode::published(mesh::RequestId request) const {
+  const auto it = publishes_.find(request);
+  return it == publishes_.end() ? nullptr : &it->second;
+}
 
 bool SimNode::is_up(NodeId peer) const {
   const auto it = up_.find(peer);
@@ -384,6 +414,15 @@ void SimNode::stream_finished(mesh::StreamRef ref, mesh::StreamEnd end) {
 void SimNode::credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) {
   ++credit_count_;
   credit_events_.push_back({peer, stream, epoch});
+}
+
+void SimNode::publish_done(mesh::RequestId request, Expected<mesh::PublishReport> report) {
+  if (!report) note("publish failed: " + report.error().message);
+  expect(publishes_.emplace(request, std::move(report)).second, "a publish was reported twice");
+}
+
+void SimNode::subscription_event(const channel::Subscriber::Event& event) {
+  subscription_events_.push_back(event);
 }
 
 void SimNode::shutdown_done(const std::vector<mesh::UnacknowledgedStream>& left) {

@@ -89,6 +89,10 @@ class SimNode final : public mesh::NodeSink, public Port {
   mesh::RequestId connect_via(const SimNode& relay, const SimNode& peer);
   Expected<mesh::RequestId> accept(const SimNode& peer);
   void shutdown(Duration drain = std::chrono::seconds(5));
+  /// As the application does: `published` tells how it went.
+  mesh::RequestId publish(const channel::ChannelName& name, const std::vector<Bytes>& payloads,
+                          const mesh::PublishOptions& options = {});
+  Expected<channel::RequestId> subscribe(NodeId publisher, const channel::ChannelName& name);
 
   // --- what happened ---
   bool is_up(const SimNode& peer) const { return is_up(peer.id()); }
@@ -98,6 +102,12 @@ class SimNode final : public mesh::NodeSink, public Port {
   const Expected<Endpoint>* accepted(mesh::RequestId request) const;
   const std::vector<PeerEvent>& peer_events() const { return peer_events_; }
   std::optional<PeerEvent> last_down(NodeId peer) const;
+  /// The outcome of a publish, once there is one.
+  const Expected<mesh::PublishReport>* published(mesh::RequestId request) const;
+  /// What this node's subscriptions went through, in order.
+  const std::vector<channel::Subscriber::Event>& subscription_events() const {
+    return subscription_events_;
+  }
   const std::deque<ReceivedStream>& streams() const { return streams_; }
   /// The `opening`-th time (from 0) that `peer` used `id`; null before that.
   const ReceivedStream* stream(NodeId peer, StreamId id, std::size_t opening = 0) const;
@@ -146,6 +156,8 @@ class SimNode final : public mesh::NodeSink, public Port {
                ByteSpan second) override;
   void stream_finished(mesh::StreamRef ref, mesh::StreamEnd end) override;
   void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) override;
+  void publish_done(mesh::RequestId request, Expected<mesh::PublishReport> report) override;
+  void subscription_event(const channel::Subscriber::Event& event) override;
   void shutdown_done(const std::vector<mesh::UnacknowledgedStream>& left) override;
 
   void settle();
@@ -178,6 +190,9 @@ class SimNode final : public mesh::NodeSink, public Port {
 
   std::map<mesh::RequestId, Expected<void>> connects_;
   std::map<mesh::RequestId, Expected<Endpoint>> accepts_;
+  std::map<mesh::RequestId, Expected<mesh::PublishReport>> publishes_;
+  mesh::RequestId next_publish_ = 1;
+  std::vector<channel::Subscriber::Event> subscription_events_;
   std::map<NodeId, bool> up_;
   std::vector<PeerEvent> peer_events_;
   std::deque<ReceivedStream> streams_;  ///< in the order of their opening

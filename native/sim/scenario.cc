@@ -9,7 +9,7 @@ std::span<const Scenario> scenarios() {
          {reliable_scenarios(), datagram_scenarios(), flow_scenarios(), handshake_scenarios(),
           hostile_scenarios(), life_scenarios(), path_scenarios(), keys_scenarios(),
           siege_scenarios(), weather_scenarios(), legacy_scenarios(), congestion_scenarios(),
-          capability_scenarios()}) {
+          capability_scenarios(), channel_scenarios()}) {
       list.insert(list.end(), part.begin(), part.end());
     }
     return list;

@@ -52,5 +52,6 @@ std::span<const Scenario> weather_scenarios();
 std::span<const Scenario> legacy_scenarios();
 std::span<const Scenario> congestion_scenarios();
 std::span<const Scenario> capability_scenarios();
+std::span<const Scenario> channel_scenarios();
 
 }  // namespace netmesh::sim
