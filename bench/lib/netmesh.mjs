@@ -9,6 +9,10 @@ const STREAM_ID = 7n;
 /** Bytes that may be on their way on the stream. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 
+const CHANNEL = 'bench/events';
+/** Publishes whose acknowledgement is awaited at a time. */
+const PUBLISHES_UNDER_WAY = 16;
+
 const SDK = new URL('../../dist/index.js', import.meta.url);
 
 /** Diallers come from addresses of their own, as they would outside: 127.x.y.z is all loopback. */
@@ -26,10 +30,12 @@ async function load() {
  * @param {string} style.label
  * @param {(node: any, onEvent: (event: Buffer) => void) => Promise<void>} style.consume
  *   runs until the node is shut down
+ * @param {(feed: any, onEvent: (event: Buffer) => void) => Promise<void>} [style.feeds]
+ *   reads a subscription to a channel until it ends; else channels are read as everything else
  * @param {{ congestion?: string }} [style.config]  options beyond the defaults
  * @returns {import('./peer.mjs').Peer}
  */
-export function netmeshPeer({ id, label, consume, config = {} }) {
+export function netmeshPeer({ id, label, consume, feeds, config = {} }) {
   return {
     id,
     label,
@@ -80,6 +86,54 @@ export function netmeshPeer({ id, label, consume, config = {} }) {
       };
     },
 
+    channels: {
+      async createPublisher({ shared }) {
+        const node = await startNode(shared, undefined, config);
+        node.registerChannel({ name: CHANNEL, reliable: true });
+        /** @type {Set<Promise<void>>} */
+        const underWay = new Set();
+        return {
+          endpoint: endpointOf(node),
+          publish(events) {
+            const published = node
+              .publishMany(CHANNEL, events)
+              .then((/** @type {any} */ { errors }) => {
+                underWay.delete(published);
+                if (errors.length > 0) throw new Error(errors[0].message);
+              });
+            underWay.add(published);
+            return underWay.size < PUBLISHES_UNDER_WAY ? undefined : Promise.race(underWay);
+          },
+          settle: async () => void (await Promise.all(underWay)),
+          close: () => node.shutdown(),
+        };
+      },
+
+      async createSubscriber({ shared, endpoint, index, onEvent }) {
+        const node = await startNode(shared, hostOf(index), config);
+        await connect(node, endpoint);
+        if (feeds === undefined) {
+          await node.subscribeChannel(endpoint.nodeId, CHANNEL);
+          const consumed = consume(node, onEvent);
+          return {
+            async close() {
+              await node.shutdown();
+              await consumed;
+            },
+          };
+        }
+        const feed = await node.subscribe(endpoint.nodeId, CHANNEL);
+        const consumed = feeds(feed, onEvent);
+        return {
+          async close() {
+            await feed.close();
+            await consumed;
+            await node.shutdown();
+          },
+        };
+      },
+    },
+
     handshakes: {
       async createAcceptor({ shared, nodes: count }) {
         const nodes = await Promise.all(Array.from({ length: count }, () => startNode(shared)));
@@ -117,6 +171,16 @@ export function netmeshPeer({ id, label, consume, config = {} }) {
  */
 export async function consumeMessages(node, onEvent) {
   for await (const { data } of node.messages()) onEvent(data);
+}
+
+/**
+ * Consumes what a channel brings, payload by payload.
+ *
+ * @param {any} feed
+ * @param {(event: Buffer) => void} onEvent
+ */
+export async function consumeFeed(feed, onEvent) {
+  for await (const { payload } of feed) onEvent(payload);
 }
 
 /**

@@ -11,6 +11,7 @@
  * @property {(options: ReceiverOptions) => Promise<Receiver>} createReceiver
  * @property {(options: SenderOptions) => Promise<Sender>} createSender
  * @property {Handshakes} [handshakes]  only peers that take part in P11
+ * @property {import('./publishing.mjs').Channels} [channels]  only peers that take part in P6
  * @property {import('./log-store.mjs').Logs} [logs]  only peers that take part in P8
  * @property {string} [congestion]   of the kernel, for peers over its TCP that take part in P12
  *

@@ -53,6 +53,7 @@ export const ALL_SCENARIO_IDS = [
   'p2',
   'p3',
   'p4',
+  'p6',
   'p7',
   'p8',
   'p9',

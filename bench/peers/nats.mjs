@@ -67,6 +67,57 @@ export default {
     return { endpoint: null, close: () => connection.close() };
   },
 
+  channels: {
+    async createPublisher({ shared, subscribers }) {
+      const { connect } = await import('@nats-io/transport-node');
+      const connection = await connect({ ...shared, noEcho: true });
+      let sent = 0;
+      const consumed = new Float64Array(subscribers);
+      let resume = () => {};
+      const full = () => sent - Math.min(...consumed) >= WINDOW_BYTES;
+      connection.subscribe(`${CONSUMED}.*`, {
+        callback(error, message) {
+          if (error) throw error;
+          consumed[Number(message.subject.slice(CONSUMED.length + 1))] = Number(message.string());
+          if (!full()) resume();
+        },
+      });
+      await connection.flush();
+      return {
+        endpoint: null,
+        publish(events) {
+          for (const event of events) {
+            connection.publish(EVENTS, event);
+            sent += event.length;
+          }
+          return full() ? new Promise((resolve) => (resume = resolve)) : undefined;
+        },
+        settle: () => connection.flush(),
+        close: () => connection.close(),
+      };
+    },
+
+    async createSubscriber({ shared, index, onEvent }) {
+      const { connect } = await import('@nats-io/transport-node');
+      const connection = await connect({ ...shared, noEcho: true });
+      let consumed = 0;
+      let reported = 0;
+      connection.subscribe(EVENTS, {
+        callback(error, { data }) {
+          if (error) throw error;
+          onEvent(data);
+          consumed += data.length;
+          if (consumed - reported >= REPORT_BYTES) {
+            reported = consumed;
+            connection.publish(`${CONSUMED}.${index}`, String(consumed));
+          }
+        },
+      });
+      await connection.flush();
+      return { close: () => connection.close() };
+    },
+  },
+
   async createSender({ shared }) {
     const { connect } = await import('@nats-io/transport-node');
     const connection = await connect({ ...shared, noEcho: true });

@@ -1,7 +1,8 @@
-import { consumeMessages, netmeshPeer } from '../lib/netmesh.mjs';
+import { consumeFeed, consumeMessages, netmeshPeer } from '../lib/netmesh.mjs';
 
 export default netmeshPeer({
   id: 'netmesh-messages',
   label: 'netmesh, `messages()` one by one',
   consume: consumeMessages,
+  feeds: consumeFeed,
 });
