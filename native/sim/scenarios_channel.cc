@@ -135,6 +135,7 @@ void fan_out(World& world, SimRandom& random) {
   world.run_until(
       "everything is acknowledged", [&] { return publishing.pump(publisher, kMessages); },
       minutes(10));
+  world.expect(world.network.stats().lost > kMessages / 100, "packets were lost on the way");
   for (const SimNode* subscriber : subscribers) {
     const ReceivedStream* stream = subscriber->stream(publisher.id(), channel_name().stream());
     world.expect(stream != nullptr && stream->messages.size() == kMessages &&
