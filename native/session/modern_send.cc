@@ -210,6 +210,7 @@ bool ModernSession::write_streams(Now, ByteWriter& out) {
           stream.gate().credit_remaining() < stream.gate().config.window_bytes / 2) {
         ack_now_ = true;
       }
+      if (stream.awaits_acknowledgement()) ack_now_ = true;
     }
     if (!stream.has_sendable()) {
       ready_.remove(stream);

@@ -84,6 +84,13 @@ class SendStream {
   /// Sends again what is in flight without calling it lost (a probe).
   void probe(const StreamRange& range);
 
+  /// All that was queued is on its way, and somebody waits to hear that it has arrived. With more
+  /// batches under way acknowledgements come by themselves.
+  bool awaits_acknowledgement() const {
+    constexpr std::size_t kFewBatches = 4;
+    return next_ == end_ && !credit_.empty() && credit_.back().ticket != 0 &&
+           credit_.size() <= kFewBatches;
+  }
   std::uint64_t unacknowledged_bytes() const { return end_ - una_; }
   /// Events of the batches that are not acknowledged whole.
   std::uint64_t unacknowledged_events() const {
