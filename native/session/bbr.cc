@@ -338,7 +338,7 @@ void Bbr::exit_probe_rtt(TimePoint now) {
 
 void Bbr::update_probe_rtt(const AckSample& sample) {
   const bool doubtful =
-      probe_rtt_expired_ && probe_rtt_min_ > least_rtt_ + least_rtt_ / kRttToleranceDivisor;
+      probe_rtt_expired_ && probe_rtt_min_ - least_rtt_ > least_rtt_ / kRttToleranceDivisor;
   const bool loss_doubtful = (test_wanted_ || ambient_.wants_evidence()) && may_test(sample.now);
   if (phase_ != Phase::kProbeRtt && !idle_restart_ && full_bandwidth_reached_ &&
       (doubtful || loss_doubtful)) {

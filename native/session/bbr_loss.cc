@@ -125,7 +125,7 @@ void Bbr::learn_ambient_loss() {
     clean_packets_ = 0;
     return;
   }
-  if (slow && least_rtt_in_round_ <= min_rtt_ + min_rtt_ / kRttToleranceDivisor + milliseconds(1))
+  if (slow && least_rtt_in_round_ - min_rtt_ <= min_rtt_ / kRttToleranceDivisor + milliseconds(1))
     ambient_.observe_slow(delivered, lost);
   if (queue_in_round()) return;
   if (phase_ == Phase::kProbeCruise || phase_ == Phase::kProbeDown)
