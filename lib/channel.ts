@@ -12,6 +12,7 @@ export type {
   ChannelInfo,
   ChannelMessage,
   Credential,
+  JoinedChannel,
   OnFailure,
   PublishConfig,
   PublishReport,

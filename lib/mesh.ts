@@ -348,7 +348,7 @@ export class MeshNode {
     return channels.subscribe(this.#node, publisherNodeId, channel, options);
   }
 
-  /** The channels that this node publishes, with their subscribers and counters. */
+  /** The channels that this node publishes or has joined, with subscribers, counters and rates. */
   channels(): ChannelInfo[] {
     return channels.channelsOf(this.#node);
   }

@@ -702,9 +702,10 @@ export interface PublishReport {
   errors: Array<{ nodeId: bigint; message: string }>;
 }
 
-/** A channel that this node publishes, as it is now. */
+/** A channel that this node publishes or has joined, as it is now. */
 export interface ChannelInfo {
   name: string;
+  /** Published here: what follows, but `joined`, is about that. */
   registered: boolean;
   subscribers: number;
   queueGroups: number;
@@ -724,6 +725,25 @@ export interface ChannelInfo {
   skippedVisibility: number;
   skippedGuard: number;
   skippedToken: number;
+  /** Payloads per second since `channels()` was last called, a second ago or more. */
+  publishedPerSecond: number;
+  /** The publishers at which this node has joined the channel. */
+  joined: JoinedChannel[];
+}
+
+/** A channel of another node, with what came of it through `subscribe`. */
+export interface JoinedChannel {
+  publisherNodeId: bigint;
+  queueGroup?: string;
+  /** False while the publisher is away. */
+  active: boolean;
+  reliable: boolean;
+  received: number;
+  receivedPerSecond: number;
+  /** Payloads that nobody took in time (`drop-oldest`). */
+  dropped: number;
+  /** Payloads that wait to be taken. */
+  pending: number;
 }
 
 /** A channel that this node has joined. */

@@ -9,6 +9,7 @@ import {
   type MeshNodeConfig,
   type SubscribeOptions,
 } from 'netmesh';
+import { Child } from './support/children';
 import {
   connect,
   connectedPair,
@@ -439,4 +440,70 @@ test('1000 feeds of as many channels get each their own', async () => {
   expect(values.map(({ channel }) => channel)).toEqual(names);
   await Promise.all(feeds.map((feed) => feed.close()));
   expect(publisher.channels().every(({ subscribers }) => subscribers === 0)).toBe(true);
+});
+
+test('channels() tells of what is published and what is joined, with rates', async () => {
+  const publisher = await startNode();
+  const reader = await startNode();
+  await connect(reader, publisher);
+  publisher.registerChannel({ name: 'lab/x', reliable: true });
+  reader.registerChannel({ name: 'own' });
+  const feed = await reader.subscribe(publisher.nodeId(), 'lab/x', {
+    overflow: 'drop-oldest',
+    buffer: 2,
+  });
+  await reader.subscribeChannel(publisher.nodeId(), 'lab/x');
+  await publisher.publishMany(
+    'lab/x',
+    ['a', 'b', 'c', 'd', 'e'].map((text) => Buffer.from(text)),
+  );
+  await until(() => feed.dropped === 3);
+  const [joined, own] = reader.channels();
+  expect(joined).toMatchObject({
+    name: 'lab/x',
+    registered: false,
+    published: 0,
+    joined: [
+      {
+        publisherNodeId: publisher.nodeId(),
+        active: true,
+        reliable: true,
+        received: 5,
+        dropped: 3,
+        pending: 2,
+      },
+    ],
+  });
+  expect(joined?.joined[0]?.receivedPerSecond).toBeGreaterThan(0);
+  expect(own).toMatchObject({ name: 'own', registered: true, joined: [] });
+  const [published] = publisher.channels();
+  expect(published).toMatchObject({ name: 'lab/x', published: 5, joined: [] });
+  expect(published?.publishedPerSecond).toBeGreaterThan(0);
+  expect(reader.channelMetrics()).toContain(
+    `netmesh_channel_dropped_total{channel="lab/x",publisher="${publisher.nodeId()}"} 3`,
+  );
+});
+
+test('feeds go on between processes, and end with the one that published', async () => {
+  const reader = await startNode();
+  const child = new Child('channel_publisher.cjs', [
+    reader.localAddr(),
+    reader.publicKey(),
+    String(reader.nodeId()),
+    '500',
+  ]);
+  try {
+    const up = await peerEvent(reader, 'peer:up');
+    const feed = await reader.subscribe(up.nodeId, 'child/count');
+    const texts = (await take(feed[Symbol.asyncIterator](), 500)).map(({ payload }) =>
+      payload.toString(),
+    );
+    expect(texts).toEqual(Array.from({ length: 500 }, (_, i) => String(i)));
+    child.process.kill('SIGKILL');
+    await child.ended;
+    await feed.close();
+    expect(reader.subscriptions()).toEqual([]);
+  } finally {
+    child.process.kill('SIGKILL');
+  }
 });

@@ -7,6 +7,7 @@ import { onAbort, rejected } from './abort';
 import { Reader, Supply } from './async_queue';
 import type { Inbox, StreamInbox } from './inbox';
 import { classify } from './native_errors';
+import { RateMeter } from './rate_meter';
 
 /** What a feed does with payloads that nobody takes. */
 export interface FeedPolicy {
@@ -59,6 +60,10 @@ export class ChannelFeed {
     this.inbox = inbox.claimChannel(publisher, streamId, this.supply, limit);
   }
 
+  get rateName(): string {
+    return `${this.channel}<${this.publisher}`;
+  }
+
   reader(
     signal: AbortSignal | undefined,
     release: (reader: Reader<ChannelMessage>) => void,
@@ -77,6 +82,7 @@ export class Channels {
   readonly #memberships = new Map<number, Pending<MembershipEvent> & { channel: string }>();
   readonly #publishes = new Map<number, Pending<PublishReport>>();
   readonly #feeds = new Map<string, ChannelFeed>();
+  readonly rates = new RateMeter();
 
   constructor(native: NativeNode, inbox: Inbox, ackTimeoutMs: number, onBusy: () => void) {
     this.#native = native;
@@ -174,7 +180,14 @@ export class Channels {
   open(publisher: bigint, channel: string, streamId: bigint, policy: FeedPolicy): ChannelFeed {
     const feed = new ChannelFeed(this.#inbox, publisher, channel, streamId, policy);
     this.#feeds.set(keyOf(publisher, streamId), feed);
+    this.rates.begin(feed.rateName);
     return feed;
+  }
+
+  feedOf(publisher: bigint, channel: string): ChannelFeed | undefined {
+    return [...this.#feeds.values()].find(
+      (feed) => feed.publisher === publisher && feed.channel === channel,
+    );
   }
 
   /** One user less; true when it was the last one of a feed that was open, and is closed now. */
@@ -197,6 +210,7 @@ export class Channels {
     feed.active = false;
     const key = keyOf(feed.publisher, feed.inbox.streamId);
     return this.#feeds.get(key) === feed && this.#feeds.delete(key);
+    this.rates.forget(feed.rateName);
   }
 
   // --- from the addon ---

@@ -134,6 +134,7 @@ export class StreamInbox {
   limit = Infinity;
   /** Messages that wait, and those that did not; counted for channels only. */
   count = 0;
+  received = 0;
   dropped = 0;
   readers = 0;
   stream: InboundStream | undefined;
@@ -358,6 +359,7 @@ export class Inbox {
     )) {
       claim.queue.push(segment);
       claim.count += segment.end - segment.next;
+      claim.received += segment.end - segment.next;
     }
     this.#claims.set(key, claim);
     if (stream) bind(claim, stream);
@@ -485,6 +487,7 @@ export class Inbox {
   #limit(route: StreamInbox, segment: Segment): void {
     segment.receivedAt = Date.now();
     route.count += segment.end - segment.next;
+    route.received += segment.end - segment.next;
     while (route.count > route.limit) {
       this.takeFrom(route.queue);
       route.count--;

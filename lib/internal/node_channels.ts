@@ -112,6 +112,7 @@ export function registerChannel(node: Node, config: ChannelConfig): void {
   call(() => {
     native.registerChannel(checked);
   });
+  node.channels.rates.begin(checked.name);
 }
 
 function channelName(name: unknown): string {
@@ -293,8 +294,52 @@ export function unregisterChannel(node: Node, channel: string): boolean {
   return call(() => native.unregisterChannel(channelName(channel)));
 }
 
+const GAUGES = ['subscribers', 'queueGroups', 'retained', 'retainedBytes'] as const;
+const COUNTERS = [
+  'published',
+  'delivered',
+  'failed',
+  'denied',
+  'rateLimited',
+  'accepted',
+  'refused',
+  'evicted',
+  'replayed',
+  'skippedVisibility',
+  'skippedGuard',
+  'skippedToken',
+] as const;
+
+type NativeChannel = Omit<ChannelInfo, 'publishedPerSecond' | 'joined'>;
+
+/** Of a channel that is not published here. */
+const NOT_PUBLISHED = {
+  registered: false,
+  ...Object.fromEntries([...GAUGES, ...COUNTERS].map((key) => [key, 0])),
+} as Omit<NativeChannel, 'name'>;
+
 export function channelsOf(node: Node): ChannelInfo[] {
-  return node.native.channels() as unknown as ChannelInfo[];
+  const { native, channels } = node;
+  const infos = new Map<string, ChannelInfo>();
+  const add = (channel: NativeChannel): ChannelInfo => {
+    const publishedPerSecond = channels.rates.rate(channel.name, channel.published);
+    const info = { ...channel, publishedPerSecond, joined: [] };
+    infos.set(channel.name, info);
+    return info;
+  };
+  for (const channel of native.channels()) add(channel as unknown as NativeChannel);
+  for (const { channel: name, ...joined } of native.subscriptions()) {
+    const feed = channels.feedOf(joined.publisherNodeId, name);
+    const received = feed?.inbox.received ?? 0;
+    (infos.get(name) ?? add({ name, ...NOT_PUBLISHED })).joined.push({
+      ...joined,
+      received,
+      receivedPerSecond: feed ? channels.rates.rate(feed.rateName, received) : 0,
+      dropped: feed?.inbox.dropped ?? 0,
+      pending: feed?.inbox.count ?? 0,
+    });
+  }
+  return [...infos.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 export function subscribers(node: Node, channel: string): bigint[] {
@@ -318,22 +363,6 @@ export function revokeTokens(node: Node, issuer: Uint8Array, generation: number)
   });
 }
 
-const GAUGES = ['subscribers', 'queueGroups', 'retained', 'retainedBytes'] as const;
-const COUNTERS = [
-  'published',
-  'delivered',
-  'failed',
-  'denied',
-  'rateLimited',
-  'accepted',
-  'refused',
-  'evicted',
-  'replayed',
-  'skippedVisibility',
-  'skippedGuard',
-  'skippedToken',
-] as const;
-
 const metricName = (key: string): string =>
   `netmesh_channel_${key.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)}`;
 
@@ -349,5 +378,14 @@ export function metrics(node: Node): string {
   };
   for (const key of GAUGES) write(key, 'gauge');
   for (const key of COUNTERS) write(key, 'counter');
+  for (const key of ['received', 'dropped'] as const) {
+    const name = `netmesh_channel_${key}_total`;
+    lines.push(`# TYPE ${name} counter`);
+    for (const { name: channel, joined } of channels) {
+      for (const { publisherNodeId, [key]: count } of joined) {
+        lines.push(`${name}{channel="${channel}",publisher="${publisherNodeId}"} ${count}`);
+      }
+    }
+  }
   return `${lines.join('\n')}\n`;
 }

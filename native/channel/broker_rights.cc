@@ -260,6 +260,7 @@ void Broker::handle_timeout(Now now) {
 void Broker::sweep(Now now) {
   sweep_at_.reset();
   throttle_.sweep(now.monotonic);
+  tokens_.evict_expired(to_seconds(now));
   for (auto at = channels_.begin(); at != channels_.end();) {
     Channel& channel = at->second;
     ++at;
