@@ -2,6 +2,7 @@
 // bare client with the same commands, in turn, against servers that this script starts.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -114,7 +115,9 @@ for (const type of process.argv[2] === undefined ? ['redis', 'jetstream'] : [pro
     }
     console.log(`${type}: median ${median(ratios).toFixed(2)} ×`);
   } finally {
+    const gone = once(child, 'exit');
     child.kill('SIGKILL');
+    await gone; // its port is free for the next one
     rmSync(folder, { recursive: true, force: true });
   }
 }
