@@ -260,7 +260,6 @@ void Broker::handle_timeout(Now now) {
 void Broker::sweep(Now now) {
   sweep_at_.reset();
   throttle_.sweep(now.monotonic);
-  tokens_.evict_expired(to_seconds(now));
   for (auto at = channels_.begin(); at != channels_.end();) {
     Channel& channel = at->second;
     ++at;
@@ -275,6 +274,8 @@ void Broker::sweep(Now now) {
     if (!ended_.empty()) evict_ended(channel);
   }
   if (subscriptions() > 0 || throttle_.size() > 0) schedule_sweep(now.monotonic);
+  // Afterwards: an eviction says that a token has expired, not that there is none.
+  tokens_.evict_expired(to_seconds(now));
 }
 
 void Broker::shutdown() {

@@ -517,6 +517,7 @@ TEST(Broker, EvictsWhoseTokenExpiredOrWasRevokedWithinTheSweepInterval) {
   EXPECT_EQ(std::get<Evicted>(message.value()).reason, EvictionReason::kExpired);
   EXPECT_TRUE(t.silent());
   EXPECT_TRUE(t->is_subscribed(kB, "secret"));
+  EXPECT_EQ(t.tokens.size(), 2u) << "what has expired is not kept";
 
   t.run_to(61);
   ASSERT_TRUE(t.revocations.revoke_below(t.self.entity_id(), 1));
