@@ -12,7 +12,7 @@ namespace {
 using session::CongestionAlgorithm;
 
 /// A run simulates tens of thousands of packets: enough seeds to see luck, few enough for a test.
-constexpr std::uint64_t kSeeds = 4;
+constexpr std::uint64_t kSeeds = 6;
 
 std::string percent(double share) { return std::to_string(static_cast<int>(100 * share)) + " %"; }
 
@@ -51,10 +51,9 @@ void two_alike(World& world, SimRandom& random) {
   dumbbell.add_netmesh(kAlgorithm);  // comes when the line is full
   // Clocks that tick alike would let the same one lose whenever the queue overflows.
   for (std::size_t flow = 0; flow < 2; ++flow) dumbbell.sender(flow).timer_slack = milliseconds(1);
-  // CUBIC flows approach each other over many losses, which a long queue makes rare.
-  constexpr bool kSlow = kAlgorithm == CongestionAlgorithm::kCubic;
-  const DumbbellResult result = dumbbell.run(kSlow ? seconds(120) : seconds(30), seconds(90));
-  expect_at_least(world, result.jain, kSlow ? 0.8 : 0.9, "Jain's index");
+  // CUBIC flows approach each other over several losses, which a long queue makes rare.
+  const DumbbellResult result = dumbbell.run(seconds(30), seconds(90));
+  expect_at_least(world, result.jain, 0.9, "Jain's index");
   expect_at_least(world, result.utilisation, 0.85, "utilisation");
 }
 
@@ -67,10 +66,8 @@ void beside_tcp(World& world, SimRandom& random) {
   dumbbell.run(random.duration(Duration(0), seconds(5)), Duration(1));
   dumbbell.add_netmesh(kAlgorithm);
   const DumbbellResult result = dumbbell.run(seconds(20), seconds(90));
-  // Of two that fill the queue the one that loses first keeps less, by chance of the phase.
-  constexpr double kLeast = kAlgorithm == CongestionAlgorithm::kCubic ? 0.25 : 0.3;
-  expect_at_least(world, result.shares[0], kLeast, "the share of " + name(kAlgorithm));
-  expect_at_least(world, result.shares[1], kLeast, "the share of TCP");
+  expect_at_least(world, result.shares[0], 0.3, "the share of " + name(kAlgorithm));
+  expect_at_least(world, result.shares[1], 0.3, "the share of TCP");
   expect_at_least(world, result.utilisation, 0.85, "utilisation");
 }
 
@@ -155,8 +152,7 @@ void shallow_queue(World& world, SimRandom& random) {
     dumbbell.add_netmesh(CongestionAlgorithm::kBbr);
   const DumbbellResult result = dumbbell.run(seconds(20), seconds(60));
   expect_at_least(world, result.utilisation, 0.8, "utilisation");
-  // The shortest of these queues overflow by a single burst of each.
-  expect_at_least(world, 1 - result.repeated, 0.93, "share of packets sent once");
+  expect_at_least(world, 1 - result.repeated, 0.95, "share of packets sent once");
   expect_at_least(world, result.shares[1], with_tcp ? 0.15 : 0.35, "the share of the other");
 }
 
@@ -260,7 +256,7 @@ constexpr std::array kScenarios{
              two_alike<CongestionAlgorithm::kCubic>, kSeeds},
     Scenario{"congestion-two-bbr", "two BBR flows share a bottleneck evenly",
              two_alike<CongestionAlgorithm::kBbr>, kSeeds},
-    Scenario{"congestion-cubic-beside-tcp", "CUBIC and a TCP CUBIC flow both get 25 to 75 %",
+    Scenario{"congestion-cubic-beside-tcp", "CUBIC and a TCP CUBIC flow both get 30 to 70 %",
              beside_tcp<CongestionAlgorithm::kCubic>, kSeeds},
     Scenario{"congestion-bbr-beside-tcp", "BBR and a TCP CUBIC flow both get 30 to 70 %",
              beside_tcp<CongestionAlgorithm::kBbr>, kSeeds},
