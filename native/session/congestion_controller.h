@@ -109,6 +109,8 @@ class CongestionController {
   virtual std::uint64_t window() const = 0;
   /// Bytes per second; `kUnlimited` while nothing is known of the path.
   virtual std::uint64_t pacing_rate() const = 0;
+  /// Datagrams that the window must have room for before sending goes on after it was full.
+  virtual std::uint64_t resume_datagrams() const { return 1; }
   virtual CongestionState state() const = 0;
 };
 

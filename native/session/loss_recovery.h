@@ -65,7 +65,7 @@ class LossRecovery {
     if (pacer_.blocked())
       pacing_limited_ = true;
     else
-      window_limited_ = true;
+      window_limited_ = waits_for_room_ = true;
   }
   /// Nothing waits to be sent.
   void note_idle() {
@@ -177,7 +177,8 @@ class LossRecovery {
   }
 
   bool window_open(std::size_t bytes) const {
-    return in_flight_ == 0 || in_flight_ + bytes <= controller_->window();
+    const std::uint64_t wanted = waits_for_room_ ? controller_->resume_datagrams() * bytes : bytes;
+    return in_flight_ == 0 || in_flight_ + wanted <= controller_->window();
   }
   std::optional<TimePoint> probe_time() const;
   void note_stall(TimePoint now);
@@ -260,6 +261,7 @@ class LossRecovery {
   unsigned timeouts_ = 0;
   unsigned probes_ = 0;
   bool window_limited_ = false;
+  bool waits_for_room_ = false;  ///< the window was full, and nothing has left since
   bool pacing_limited_ = false;
 };
 

@@ -322,6 +322,44 @@ TEST(LossRecovery, KeepsWithinTheWindowAndOpensItAfterASilence) {
   EXPECT_EQ(s.recovery.controller().window(), 20 * kDatagram);
 }
 
+TEST(LossRecovery, CubicGoesOnInPairsAfterAFullWindow) {
+  Sender s;
+  std::vector<std::uint64_t> sent;  // a number may be skipped now and then
+  const auto fill = [&] {
+    while (s.recovery.may_send(kDatagram)) sent.push_back(s.send());
+    s.recovery.note_limited();
+    s.now += std::chrono::microseconds(100);  // too near to be paced
+  };
+  const auto acknowledge = [&](std::size_t from, std::size_t to) {
+    std::vector<wire::PacketRange> ranges;
+    for (std::size_t i = to; i-- > from;) {
+      if (ranges.empty() || ranges.back().first != sent[i] + 1)
+        ranges.push_back({sent[i], sent[i]});
+      ranges.back().first = sent[i];
+    }
+    EXPECT_TRUE(s.acknowledge(ranges));
+  };
+  fill();
+  acknowledge(0, 10);
+  fill();
+  acknowledge(20, 30);  // the others are lost
+  ASSERT_LT(s.recovery.controller().window(), 15 * kDatagram);
+  fill();
+  ASSERT_EQ(s.recovery.bytes_in_flight(), 14 * kDatagram);
+
+  const std::size_t oldest = sent.size() - 14;
+  acknowledge(oldest, oldest + 1);
+  const std::uint64_t room = s.recovery.controller().window() - s.recovery.bytes_in_flight();
+  EXPECT_GE(room, kDatagram);
+  EXPECT_FALSE(s.recovery.may_send(kDatagram)) << "one would fit, and waits for a second";
+  acknowledge(oldest + 1, oldest + 2);
+  ASSERT_TRUE(s.recovery.may_send(kDatagram));
+  s.send();
+  EXPECT_TRUE(s.recovery.may_send(kDatagram)) << "the other one of the pair";
+  s.send();
+  EXPECT_FALSE(s.recovery.may_send(kDatagram));
+}
+
 TEST(LossRecovery, FramesOfAPacketThatWasNotSentAreForgotten) {
   Sender s;
   s.send();
