@@ -1,19 +1,9 @@
-import './internal/async_dispose';
 import { MemoriesAdapter as CoreMemoriesAdapter } from './core/memories_adapter';
-import type { WriteToken } from './core/write_token';
-import { iterate } from './internal/cortex_adapter';
-import type {
-  AdapterOptions,
-  CortexSnapshot,
-  FoldProgress,
-  Memory,
-  MemoryFilter,
-  SnapshotAndWatch,
-} from './internal/cortex_types';
+import type { AdapterOptions, CortexSnapshot, Memory, MemoryFilter } from './internal/cortex_types';
 import { managerOf } from './internal/managers';
+import { adapterOptions, RowAdapter } from './internal/row_adapter';
 import * as validate from './internal/validate';
 import type { Redex } from './redex';
-import type { WaitOptions } from './types';
 
 /**
  * Memories over a log. Writing calls append an event and return its sequence number at once;
@@ -25,21 +15,14 @@ import type { WaitOptions } from './types';
  * const tastes = memories.listMemories({ tag: 'taste' });
  * ```
  */
-export class MemoriesAdapter {
-  /** The same in `netmesh/core`. */
-  readonly napi: CoreMemoriesAdapter;
-
-  constructor(inner: CoreMemoriesAdapter) {
-    this.napi = inner;
-  }
-
+export class MemoriesAdapter extends RowAdapter<Memory, MemoryFilter, CoreMemoriesAdapter> {
   /** Opens the log `cortex/memories` of a manager and folds what it holds. */
   static async open(
     redex: Redex,
     originHash: bigint | number,
     opts?: AdapterOptions | null,
   ): Promise<MemoriesAdapter> {
-    const { persistent } = options(opts);
+    const { persistent } = adapterOptions(opts);
     return new MemoriesAdapter(
       await CoreMemoriesAdapter.open(managerOf(redex), originHash, persistent),
     );
@@ -53,7 +36,7 @@ export class MemoriesAdapter {
     opts?: AdapterOptions | null,
   ): Promise<MemoriesAdapter> {
     const { stateBytes, lastSeq } = validate.object(snapshot, 'snapshot');
-    const { persistent } = options(opts);
+    const { persistent } = adapterOptions(opts);
     return new MemoriesAdapter(
       await CoreMemoriesAdapter.openFromSnapshot(
         managerOf(redex),
@@ -91,87 +74,20 @@ export class MemoriesAdapter {
     return this.napi.unpin(id, nowNs);
   }
 
-  /** Removes the memory, if there is such a one. */
-  delete(id: bigint | number): bigint {
-    return this.napi.delete(id);
-  }
-
-  /** Resolves when the event is folded, whether or not it could be applied. */
-  waitForSeq(seq: bigint | number, opts?: WaitOptions): Promise<void> {
-    return this.napi.waitForSeq(seq, opts);
-  }
-
-  /**
-   * Resolves when the write is applied; rejects with a `CortexError` after `deadlineMs`. 0 asks only
-   * whether it is.
-   */
-  waitForToken(token: WriteToken, deadlineMs: number, opts?: WaitOptions): Promise<void> {
-    return this.napi.waitForToken(token, deadlineMs, opts);
-  }
-
-  /** The number of memories. */
-  count(): number {
-    return this.napi.count();
-  }
-
-  /** The memory of this id, or null. */
-  get(id: bigint | number): Memory | null {
-    return this.napi.get(id);
-  }
-
   /** The memories that match, in order. */
   listMemories(filter?: MemoryFilter | null): Memory[] {
     return this.napi.listMemories(filter);
   }
 
-  /** The state, to be restored from later. */
-  snapshot(): CortexSnapshot {
-    return this.napi.snapshot();
-  }
-
-  /**
-   * Follows the memories that match: those of now, then all that match whenever that has changed. A slow
-   * reader gets the newest. Ends when the adapter closes; leaving the loop ends it, too.
-   */
-  async watch(filter?: MemoryFilter | null, opts?: WaitOptions): Promise<AsyncIterable<Memory[]>> {
-    const signal = signalOf(opts);
-    return iterate(await this.napi.watchMemories(filter), signal);
-  }
-
-  /** The memories that match, and what becomes of them from that instant on. */
-  async snapshotAndWatch(
+  protected override openWatch(
     filter?: MemoryFilter | null,
-    opts?: WaitOptions,
-  ): Promise<SnapshotAndWatch<Memory>> {
-    const signal = signalOf(opts);
-    const inner = await this.napi.snapshotAndWatchMemories(filter);
-    return { snapshot: inner.snapshot, updates: iterate(inner, signal) };
+  ): ReturnType<CoreMemoriesAdapter['watchMemories']> {
+    return this.napi.watchMemories(filter);
   }
 
-  /** False once the adapter or its log is closed. */
-  isRunning(): boolean {
-    return this.napi.isRunning();
+  protected override openSnapshotAndWatch(
+    filter?: MemoryFilter | null,
+  ): ReturnType<CoreMemoriesAdapter['snapshotAndWatchMemories']> {
+    return this.napi.snapshotAndWatchMemories(filter);
   }
-
-  /** How far the fold is, and what it skipped. */
-  progress(): FoldProgress {
-    return this.napi.progress();
-  }
-
-  /** Stops writing and folding; queries still answer, watches end. Idempotent. */
-  close(): void {
-    this.napi.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.napi[Symbol.asyncDispose]();
-  }
-}
-
-function options(opts: AdapterOptions | null | undefined): AdapterOptions {
-  return validate.optionsObject(opts ?? undefined, 'options');
-}
-
-function signalOf(opts: WaitOptions | undefined): AbortSignal | undefined {
-  return validate.abortSignal(validate.optionsObject(opts, 'options').signal);
 }
