@@ -6,10 +6,6 @@
 namespace netmesh::channel {
 namespace {
 
-identity::UnixSeconds to_seconds(Now now) {
-  return static_cast<identity::UnixSeconds>(std::max<std::int64_t>(now.unix_ns, 0)) / 1'000'000'000;
-}
-
 /// Never 0, which means that no life is known.
 std::uint64_t random_epoch(RandomSource& random) { return random.u64() | 1; }
 
@@ -61,9 +57,10 @@ identity::TokenResult<void> Broker::install_chain(Now now, identity::TokenChain 
                                                 .roots = {&chain.links().front().issuer, 1},
                                                 .revocations = &revocations_,
                                                 .skew_seconds = options_.token_skew_seconds};
-  if (auto sound = chain.verify(question, to_seconds(now)); !sound) return sound;
+  if (auto sound = chain.verify(question, identity::unix_seconds(now)); !sound) return sound;
   std::erase_if(own_chains_, [&](const identity::TokenChain& each) {
-    return each.links() == chain.links() || each.links().back().is_expired(to_seconds(now));
+    return each.links() == chain.links() ||
+           each.links().back().is_expired(identity::unix_seconds(now));
   });
   // The newest matter most: they are what the application has installed last.
   if (own_chains_.size() >= options_.max_own_chains) own_chains_.erase(own_chains_.begin());
@@ -196,8 +193,8 @@ bool Broker::shows_token(Now now, const Peer& peer, const Subscribe& request,
   // What does not parse is as good as absent: the shared cache may still know better.
   if (auto chain = identity::TokenChain::parse(request.credential)) {
     const auto verdict = verified_before(peer, request, *chain)
-                             ? chain->check(question, to_seconds(now))
-                             : chain->verify(question, to_seconds(now));
+                             ? chain->check(question, identity::unix_seconds(now))
+                             : chain->verify(question, identity::unix_seconds(now));
     if (verdict) {
       judgement.credential = *std::move(chain);
       return true;
@@ -225,7 +222,7 @@ std::uint32_t Broker::admit(Now now, Peer& peer, const Subscribe& request, Judge
     const auto& links = judgement.credential->links();
     bool cached = links.size() == 1 && tokens_.contains(links.front());
     if (links.size() == 1 && !cached) {
-      const auto stored = tokens_.insert(links.front(), to_seconds(now));
+      const auto stored = tokens_.insert(links.front(), identity::unix_seconds(now));
       cached = stored && *stored != identity::TokenCache::Stored::kNoRoom;
     }
     if (!cached)

@@ -9,10 +9,6 @@ namespace {
 
 constexpr Duration kShortestSweep = std::chrono::seconds(1);
 
-identity::UnixSeconds to_seconds(Now now) {
-  return static_cast<identity::UnixSeconds>(std::max<std::int64_t>(now.unix_ns, 0)) / 1'000'000'000;
-}
-
 EvictionReason to_reason(identity::TokenFailure failure) {
   switch (failure) {
     case identity::TokenFailure::kExpired:
@@ -47,8 +43,8 @@ identity::TokenChain::Question Broker::question_of(const ChannelConfig& config,
 bool Broker::has_cached_token(Now now, const ChannelConfig& config,
                               const identity::EntityId& subject, identity::Scope action) const {
   return tokens_
-      .check_issued_by(roots_of(config), subject, action, config.name.hash().value, to_seconds(now),
-                       &revocations_)
+      .check_issued_by(roots_of(config), subject, action, config.name.hash().value,
+                       identity::unix_seconds(now), &revocations_)
       .has_value();
 }
 
@@ -70,7 +66,7 @@ bool Broker::may_publish(Now now, const ChannelConfig& config) const {
   const auto question = question_of(config, options_.entity, identity::kScopePublish);
   return std::any_of(own_chains_.begin(), own_chains_.end(),
                      [&](const identity::TokenChain& chain) {
-                       return chain.check(question, to_seconds(now)).has_value();
+                       return chain.check(question, identity::unix_seconds(now)).has_value();
                      });
 }
 
@@ -80,17 +76,17 @@ Broker::Ended Broker::token_ended(Now now, const ChannelConfig& config,
   if (!entity) return EvictionReason::kUnauthorized;
   EvictionReason why = EvictionReason::kUnauthorized;
   if (const auto& chain = member.extra.credential) {
-    const auto verdict =
-        chain->check(question_of(config, *entity, identity::kScopeSubscribe), to_seconds(now));
+    const auto verdict = chain->check(question_of(config, *entity, identity::kScopeSubscribe),
+                                      identity::unix_seconds(now));
     if (verdict) return std::nullopt;
     why = to_reason(verdict.error());
   }
   // A renewed token may have come in meanwhile.
   if (has_cached_token(now, config, *entity, identity::kScopeSubscribe)) return std::nullopt;
   if (member.extra.credential != nullptr) return why;
-  const auto token = tokens_.get(*entity, config.name.hash().value, to_seconds(now));
+  const auto token = tokens_.get(*entity, config.name.hash().value, identity::unix_seconds(now));
   if (!token) return why;
-  if (token->is_expired(to_seconds(now))) return EvictionReason::kExpired;
+  if (token->is_expired(identity::unix_seconds(now))) return EvictionReason::kExpired;
   return revocations_.is_revoked(token->issuer, token->issuer_generation) ? EvictionReason::kRevoked
                                                                           : why;
 }
@@ -155,7 +151,8 @@ Broker::Publication Broker::recipients(Now now, const ChannelName& name, std::ui
 }
 
 void Broker::stamp_rights(Now now) {
-  const RightsState state{to_seconds(now), revocations_.changes(), tokens_.changes(), own_changes_};
+  const RightsState state{identity::unix_seconds(now), revocations_.changes(), tokens_.changes(),
+                          own_changes_};
   if (state == rights_state_) return;
   rights_state_ = state;
   ++rights_stamp_;
@@ -275,7 +272,7 @@ void Broker::sweep(Now now) {
   }
   if (subscriptions() > 0 || throttle_.size() > 0) schedule_sweep(now.monotonic);
   // Afterwards: an eviction says that a token has expired, not that there is none.
-  tokens_.evict_expired(to_seconds(now));
+  tokens_.evict_expired(identity::unix_seconds(now));
 }
 
 void Broker::shutdown() {

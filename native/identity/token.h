@@ -1,18 +1,25 @@
 #pragma once
 // Permission tokens: who lets whom do what on which channel, until when (spec 30 §2).
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
 #include <tl/expected.hpp>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "identity/entity.h"
 
 namespace netmesh::identity {
 
 /// Seconds since the Unix epoch, the resolution of tokens.
 using UnixSeconds = std::uint64_t;
+
+/// Whole seconds; 0 for a clock before 1970.
+inline UnixSeconds unix_seconds(Now now) {
+  return static_cast<UnixSeconds>(std::max<UnixNanos>(now.unix_ns, 0)) / 1'000'000'000;
+}
 
 /// What a token lets its subject do: a set of bits. Unknown bits are kept and mean nothing.
 using Scope = std::uint32_t;

@@ -89,9 +89,7 @@ identity::TokenResult<void> Node::install_credential(Now now, ByteSpan credentia
   auto chain = identity::TokenChain::parse(credential);
   if (!chain) return tl::unexpected(chain.error());
   if (chain->links().size() > 1) return impl_->broker.install_chain(now, std::move(*chain));
-  const auto unix_seconds =
-      static_cast<std::uint64_t>(std::max<UnixNanos>(now.unix_ns, 0)) / 1'000'000'000;
-  const auto stored = impl_->tokens.insert(chain->links().front(), unix_seconds);
+  const auto stored = impl_->tokens.insert(chain->links().front(), identity::unix_seconds(now));
   if (!stored) return tl::unexpected(stored.error());
   return {};
 }
