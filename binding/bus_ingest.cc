@@ -15,8 +15,7 @@ namespace {
 
 /// Strings up to this size are read without asking for their length first.
 constexpr std::size_t kScratchBytes = 16 * 1024;
-/// Arguments that are read without asking for their number first: TypeScript hands over no more,
-/// apart from the number of the bus.
+/// As many arguments as TypeScript hands over at once, and the number of the bus.
 constexpr std::size_t kUsualArguments = 1 + 1024;
 
 napi_value throw_type(napi_env env, const char* text) {
@@ -98,17 +97,18 @@ struct Call {
 /// The same for as many as there are.
 struct CallOfMany {
   CallOfMany(napi_env env, napi_callback_info info) {
-    std::size_t count = usual_.size();
+    // Asked for their number first: Node-API fills what is asked for in vain, too.
+    std::size_t count = 0;
     void* directory = nullptr;
-    if (napi_get_cb_info(env, info, &count, usual_.data(), nullptr, &directory) != napi_ok) return;
-    bus = find_bus(env, directory, usual_[0]);
-    std::span<const napi_value> all(usual_.data(), usual_.size());
-    if (count > usual_.size()) {
-      more_.resize(count);
-      if (napi_get_cb_info(env, info, &count, more_.data(), nullptr, nullptr) != napi_ok) return;
-      all = more_;
+    napi_get_cb_info(env, info, &count, nullptr, nullptr, &directory);
+    if (count > usual_.size()) more_.resize(count);
+    napi_value* const all = count > usual_.size() ? more_.data() : usual_.data();
+    if (count == 0 || napi_get_cb_info(env, info, &count, all, nullptr, nullptr) != napi_ok) {
+      throw_type(env, "not the number of a bus");
+      return;
     }
-    arguments = all.first(count).subspan(std::min<std::size_t>(count, 1));
+    bus = find_bus(env, directory, all[0]);
+    arguments = {all + 1, count - 1};
   }
 
   BusIngest* bus = nullptr;
@@ -209,18 +209,17 @@ napi_value BusIngest::hashed(napi_env env, napi_value data, napi_value hash) {
 }
 
 napi_value BusIngest::texts(napi_env env, std::span<const napi_value> texts) {
-  std::vector<std::size_t> ends;
-  ends.reserve(texts.size());
+  ends_.clear();
   std::size_t at = 0;
   for (const napi_value text : texts) {
     const auto length = append_text(env, text, at, text_);
     if (!length) return throw_type(env, "events must be an array of strings");
-    ends.push_back(at += *length);
+    ends_.push_back(at += *length);
   }
   if (bus_ == nullptr) return make_count(env, 0);
   payloads_.clear();
   std::size_t begin = 0;
-  for (const std::size_t end : ends) {
+  for (const std::size_t end : ends_) {
     payloads_.emplace_back(text_.data() + begin, end - begin);
     begin = end;
   }

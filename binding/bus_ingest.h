@@ -65,8 +65,10 @@ class BusIngest {
   const std::uint32_t number_;
   bus::Bus* bus_ = nullptr;
   Napi::Reference<Napi::Float64Array> receipt_;
-  double* last_ = nullptr;       ///< in `receipt_`
-  std::vector<std::byte> text_;  ///< scratch for strings
+  double* last_ = nullptr;  ///< in `receipt_`
+  // Scratch.
+  std::vector<std::byte> text_;
+  std::vector<std::size_t> ends_;  ///< of the strings in `text_`
   std::vector<ByteSpan> payloads_;
 };
 

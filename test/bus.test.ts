@@ -3,6 +3,7 @@ import { AdapterError, BackpressureError, BusError, InvalidArgumentError, NetNod
 import { RedisStreamDedup, ShutDownError, type StoredEvent } from 'netmesh';
 import { Net } from 'netmesh/core';
 
+import { addon } from '../lib/internal/native';
 import { openBus } from './support/buses';
 import { isPending, rejection, take } from './support/nodes';
 
@@ -177,6 +178,25 @@ test('buses side by side, and those that come and go, keep their events apart', 
     );
   }
 });
+
+test.each([1_000_000, 0xffff_ffff, -1, '0', undefined, {}])(
+  'the addon emits into no bus of the number %p',
+  (number) => {
+    const { ingestBytes, ingestText, ingestHashed, ingestBuffers, ingestTexts } = addon();
+    const bus = number as number;
+    const bytes = Buffer.from('x');
+    for (const emit of [
+      () => ingestBytes(bus, bytes),
+      () => ingestText(bus, 'x'),
+      () => ingestHashed(bus, bytes, 1n),
+      () => ingestBuffers(bus, bytes, bytes),
+      () => ingestTexts(bus, 'x', 'x'),
+      () => (ingestBuffers as () => number)(),
+    ]) {
+      expect(emit).toThrow('not the number of a bus');
+    }
+  },
+);
 
 test('the bytes of a caller are copied', async () => {
   const bus = await openBus();
