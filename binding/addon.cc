@@ -48,6 +48,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   addon->redex_file_class = Napi::Persistent(redex_file_class);
   const Napi::Function redex_tail_class = RedexTailWrap::define(env);
   addon->redex_tail_class = Napi::Persistent(redex_tail_class);
+  BusDirectory& buses = *addon->buses;
   env.SetInstanceData(addon.release());
 
   exports.Set("NativeNode", NodeWrap::define(env));
@@ -62,6 +63,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("decodeBundle", Napi::Function::New<decode_bundle>(env, "decodeBundle"));
   exports.Set("NativeBus", BusWrap::define(env));
   define_bus_functions(env, exports);
+  define_bus_ingest(env, exports, buses);
   define_predicate_functions(env, exports);
   define_placement_functions(env, exports);
   exports.Set("NativeLegacyLink", LegacyLinkWrap::define(env));

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "binding/bus_ingest.h"
 #include "binding/placement.h"
 #include "binding/redex_file.h"
 #include "binding/redex_tail.h"
@@ -18,6 +19,8 @@ inline constexpr int kSendNotConnected = -2;
 inline constexpr int kSendShutDown = -3;
 
 struct Addon {
+  /// Shared with the buses in it.
+  std::shared_ptr<BusDirectory> buses = std::make_shared<BusDirectory>();
   /// Made with the first placement filter that is registered.
   std::unique_ptr<OwnFilters> own_filters;
   Napi::FunctionReference stream_class;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "binding/addon.h"
 #include "binding/convert.h"
 #include "bus/entry.h"
 #include "bus/json.h"
@@ -11,8 +12,6 @@
 namespace netmesh::binding {
 namespace {
 
-/// Strings up to this size are read without asking for their length first.
-constexpr std::size_t kScratchBytes = 16 * 1024;
 /// Columns of a page: end of the payload, id, shard, timestamp, wall clock in ms, kind of text.
 constexpr std::size_t kPageColumns = 6;
 
@@ -164,89 +163,16 @@ Napi::Object from_batch(Napi::Env env, bus::OutgoingBatch outgoing) {
   return out;
 }
 
-napi_value make_number(napi_env env, double value) {
-  napi_value out = nullptr;
-  napi_create_double(env, value, &out);
-  return out;
-}
-
-/// The wrapped object and the arguments of a plain callback.
-template <std::size_t N>
-struct Call {
-  Call(napi_env env, napi_callback_info info) {
-    std::size_t count = N;
-    napi_value self = nullptr;
-    void* wrapped = nullptr;
-    if (napi_get_cb_info(env, info, &count, args, &self, nullptr) == napi_ok &&
-        napi_unwrap(env, self, &wrapped) == napi_ok) {
-      object = wrapped;
-    }
-  }
-  napi_value args[N] = {};
-  void* object = nullptr;
-};
-
-bool get_bytes(napi_env env, napi_value value, ByteSpan& out) {
-  napi_typedarray_type type = napi_int8_array;
-  std::size_t length = 0;
-  void* data = nullptr;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
-      type != napi_uint8_array) {
-    return false;
-  }
-  out = {static_cast<const std::byte*>(data), length};
-  return true;
-}
-
-napi_value throw_type(napi_env env, const char* text) {
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", text);
-  return nullptr;
-}
-
-/// Appends the UTF-8 of `value` to `text`; nothing when it is no string.
-std::optional<std::size_t> append_text(napi_env env, napi_value value, std::size_t at,
-                                       std::vector<std::byte>& text) {
-  if (text.size() < at + kScratchBytes) text.resize(at + kScratchBytes);
-  char* to = reinterpret_cast<char*>(text.data() + at);
-  std::size_t length = 0;
-  const std::size_t room = text.size() - at;
-  if (napi_get_value_string_utf8(env, value, to, room, &length) != napi_ok) return std::nullopt;
-  // One byte is for the terminator, and a character of up to four that did not fit was left out.
-  if (length + 5 <= room) return length;
-  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return std::nullopt;
-  text.resize(at + length + kScratchBytes);
-  to = reinterpret_cast<char*>(text.data() + at);
-  if (napi_get_value_string_utf8(env, value, to, length + 1, &length) != napi_ok)
-    return std::nullopt;
-  return length;
-}
-
-napi_property_descriptor plain_method(const char* name, napi_callback method) {
-  return {name,
-          nullptr,
-          method,
-          nullptr,
-          nullptr,
-          nullptr,
-          static_cast<napi_property_attributes>(napi_writable | napi_configurable),
-          nullptr};
-}
-
 }  // namespace
 
 Napi::Function BusWrap::define(Napi::Env env) {
-  using Descriptor = Napi::ClassPropertyDescriptor<BusWrap>;
   return DefineClass(env, "NativeBus",
                      {
-                         Descriptor(plain_method("ingestText", ingest_text)),
-                         Descriptor(plain_method("ingestBytes", ingest_bytes)),
-                         Descriptor(plain_method("ingestHashed", ingest_hashed)),
-                         Descriptor(plain_method("ingestTexts", ingest_texts)),
-                         Descriptor(plain_method("ingestBuffers", ingest_buffers)),
                          InstanceAccessor<&BusWrap::active_shards>("activeShards"),
                          InstanceMethod<&BusWrap::scale_to>("scaleTo"),
                          InstanceMethod<&BusWrap::scale_by_load>("scaleByLoad"),
                          InstanceMethod<&BusWrap::is_drained>("isDrained"),
+                         InstanceAccessor<&BusWrap::number>("number"),
                          InstanceAccessor<&BusWrap::receipt>("receipt"),
                          InstanceMethod<&BusWrap::poll>("poll"),
                          InstanceMethod<&BusWrap::latest_cursor>("latestCursor"),
@@ -265,7 +191,9 @@ Napi::Function BusWrap::define(Napi::Env env) {
 }
 
 BusWrap::BusWrap(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<BusWrap>(info), env_(info.Env()) {
+    : Napi::ObjectWrap<BusWrap>(info),
+      env_(info.Env()),
+      ingest_(info.Env(), info.Env().GetInstanceData<Addon>()->buses) {
   const Napi::Env env = info.Env();
   const bus::BusOptions options = to_bus_options(info[0]);
   if (!info[1].IsFunction()) throw type_error(env, "onReady must be a function");
@@ -283,9 +211,7 @@ BusWrap::BusWrap(const Napi::CallbackInfo& info)
     throw to_js_error(env, created.error());
   }
   bus_ = std::move(*created);
-  auto receipt = Napi::Float64Array::New(env, 1);
-  receipt_ = Napi::Persistent(receipt);
-  last_timestamp_ = receipt.Data();
+  ingest_.open(*bus_);
   // Added after the signal's own hook, hence run before it: the thread never signals what is gone.
   napi_add_env_cleanup_hook(env, close_with_environment, this);
 }
@@ -297,6 +223,7 @@ void BusWrap::close_with_environment(void* self) { static_cast<BusWrap*>(self)->
 void BusWrap::close_now() {
   if (!bus_) return;
   napi_remove_env_cleanup_hook(env_, close_with_environment, this);
+  ingest_.close();
   bus_.reset();
   napi_release_threadsafe_function(signal_, napi_tsfn_abort);
 }
@@ -311,99 +238,6 @@ bus::Dispatcher& BusWrap::dispatcher(Napi::Env env) {
   if (found == nullptr)
     throw to_js_error(env, {ErrorKind::kFatal, "this bus stores events and sends none"});
   return *found;
-}
-
-napi_value BusWrap::report(napi_env env, const bus::Ingested& ingested) {
-  if (ingested.status != bus::IngestStatus::kStored)
-    return make_number(env, -static_cast<double>(ingested.status));
-  *last_timestamp_ = static_cast<double>(ingested.timestamp);
-  return make_number(env, ingested.shard);
-}
-
-napi_value BusWrap::ingest_text(napi_env env, napi_callback_info info) {
-  const Call<1> call(env, info);
-  auto* const self = static_cast<BusWrap*>(call.object);
-  if (self == nullptr) return throw_type(env, "not a NativeBus");
-  const auto length = append_text(env, call.args[0], 0, self->text_);
-  if (!length) return throw_type(env, "the event must be a string");
-  if (!self->bus_) return make_number(env, -static_cast<double>(bus::IngestStatus::kShutDown));
-  return self->report(env, self->bus_->ingest({self->text_.data(), *length}));
-}
-
-napi_value BusWrap::ingest_bytes(napi_env env, napi_callback_info info) {
-  const Call<1> call(env, info);
-  auto* const self = static_cast<BusWrap*>(call.object);
-  ByteSpan payload;
-  if (self == nullptr) return throw_type(env, "not a NativeBus");
-  if (!get_bytes(env, call.args[0], payload))
-    return throw_type(env, "data must be a Buffer or Uint8Array");
-  if (!self->bus_) return make_number(env, -static_cast<double>(bus::IngestStatus::kShutDown));
-  return self->report(env, self->bus_->ingest(payload));
-}
-
-napi_value BusWrap::ingest_hashed(napi_env env, napi_callback_info info) {
-  const Call<2> call(env, info);
-  auto* const self = static_cast<BusWrap*>(call.object);
-  ByteSpan payload;
-  if (self == nullptr) return throw_type(env, "not a NativeBus");
-  if (!get_bytes(env, call.args[0], payload))
-    return throw_type(env, "data must be a Buffer or Uint8Array");
-  std::uint64_t hash = 0;
-  bool lossless = false;
-  if (napi_get_value_bigint_uint64(env, call.args[1], &hash, &lossless) != napi_ok)
-    return throw_type(env, "hash must be a bigint");
-  if (!lossless) return make_number(env, -static_cast<double>(bus::IngestStatus::kUnrouted));
-  if (!self->bus_) return make_number(env, -static_cast<double>(bus::IngestStatus::kShutDown));
-  return self->report(env, self->bus_->ingest_hashed(payload, hash));
-}
-
-napi_value BusWrap::ingest_texts(napi_env env, napi_callback_info info) {
-  const Call<1> call(env, info);
-  auto* const self = static_cast<BusWrap*>(call.object);
-  if (self == nullptr) return throw_type(env, "not a NativeBus");
-  std::uint32_t count = 0;
-  if (napi_get_array_length(env, call.args[0], &count) != napi_ok)
-    return throw_type(env, "events must be an array of strings");
-  std::vector<std::size_t> ends;
-  ends.reserve(count);
-  std::size_t at = 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    napi_value element = nullptr;
-    if (napi_get_element(env, call.args[0], i, &element) != napi_ok) return nullptr;
-    const auto length = append_text(env, element, at, self->text_);
-    if (!length) return throw_type(env, "events must be an array of strings");
-    ends.push_back(at += *length);
-  }
-  if (!self->bus_) return make_number(env, 0);
-  self->payloads_.clear();
-  std::size_t begin = 0;
-  for (const std::size_t end : ends) {
-    self->payloads_.emplace_back(self->text_.data() + begin, end - begin);
-    begin = end;
-  }
-  return make_number(env, static_cast<double>(self->bus_->ingest_all(self->payloads_)));
-}
-
-napi_value BusWrap::ingest_buffers(napi_env env, napi_callback_info info) {
-  const Call<1> call(env, info);
-  auto* const self = static_cast<BusWrap*>(call.object);
-  if (self == nullptr) return throw_type(env, "not a NativeBus");
-  std::uint32_t count = 0;
-  if (napi_get_array_length(env, call.args[0], &count) != napi_ok)
-    return throw_type(env, "events must be an array of Buffers");
-  // Elements first: reading one can run JavaScript (a getter), which could pull the memory away
-  // from under a view taken before, or come back here.
-  std::vector<napi_value> elements(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (napi_get_element(env, call.args[0], i, &elements[i]) != napi_ok) return nullptr;
-  }
-  self->payloads_.resize(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (!get_bytes(env, elements[i], self->payloads_[i]))
-      return throw_type(env, "events must be an array of Buffers");
-  }
-  if (!self->bus_) return make_number(env, 0);
-  return make_number(env, static_cast<double>(self->bus_->ingest_all(self->payloads_)));
 }
 
 Napi::Value BusWrap::active_shards(const Napi::CallbackInfo& info) {
@@ -429,7 +263,11 @@ Napi::Value BusWrap::is_drained(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(env, self.is_drained(static_cast<bus::ShardId>(shard)));
 }
 
-Napi::Value BusWrap::receipt(const Napi::CallbackInfo&) { return receipt_.Value(); }
+Napi::Value BusWrap::number(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), ingest_.number());
+}
+
+Napi::Value BusWrap::receipt(const Napi::CallbackInfo&) { return ingest_.receipt(); }
 
 Napi::Value BusWrap::poll(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "binding/bus_ingest.h"
 #include "bus/bus.h"
 
 namespace netmesh::binding {
@@ -20,17 +21,11 @@ class BusWrap : public Napi::ObjectWrap<BusWrap> {
   ~BusWrap() override;
 
  private:
-  // Called millions of times per second: plain Node-API, without the C++ wrapper's bookkeeping.
-  static napi_value ingest_text(napi_env env, napi_callback_info info);
-  static napi_value ingest_bytes(napi_env env, napi_callback_info info);
-  static napi_value ingest_hashed(napi_env env, napi_callback_info info);
-  static napi_value ingest_texts(napi_env env, napi_callback_info info);
-  static napi_value ingest_buffers(napi_env env, napi_callback_info info);
-
   Napi::Value active_shards(const Napi::CallbackInfo& info);
   Napi::Value scale_to(const Napi::CallbackInfo& info);
   Napi::Value scale_by_load(const Napi::CallbackInfo& info);
   Napi::Value is_drained(const Napi::CallbackInfo& info);
+  Napi::Value number(const Napi::CallbackInfo& info);
   Napi::Value receipt(const Napi::CallbackInfo& info);
   Napi::Value poll(const Napi::CallbackInfo& info);
   Napi::Value latest_cursor(const Napi::CallbackInfo& info);
@@ -48,16 +43,13 @@ class BusWrap : public Napi::ObjectWrap<BusWrap> {
 
   bus::Bus& bus(Napi::Env env);
   bus::Dispatcher& dispatcher(Napi::Env env);
-  napi_value report(napi_env env, const bus::Ingested& ingested);
   void close_now();
   static void close_with_environment(void* self);
 
   const napi_env env_;
   std::unique_ptr<bus::Bus> bus_;
   napi_threadsafe_function signal_ = nullptr;  ///< outlives `bus_`
-  Napi::Reference<Napi::Float64Array> receipt_;
-  double* last_timestamp_ = nullptr;  ///< in `receipt_`
-  std::vector<std::byte> text_;       ///< scratch for strings
+  BusIngest ingest_;
   std::vector<ByteSpan> payloads_;
 };
 

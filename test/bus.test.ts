@@ -3,6 +3,7 @@ import { AdapterError, BackpressureError, BusError, InvalidArgumentError, NetNod
 import { RedisStreamDedup, ShutDownError, type StoredEvent } from 'netmesh';
 import { Net } from 'netmesh/core';
 
+import { addon } from '../lib/internal/native';
 import { openBus } from './support/buses';
 import { isPending, rejection, take } from './support/nodes';
 
@@ -101,6 +102,101 @@ test('bytes that are no text are kept, with an empty text', async () => {
   expect(events.find(({ raw }) => raw === '')?.rawBytes).toEqual(bytes);
   expect(events.find(({ raw }) => raw !== '')?.raw).toBe('grün 🌱');
 });
+
+/** Around what goes to the addon in one call. */
+const LENGTHS = [0, 1, 1023, 1024, 1025, 2048, 5000];
+
+test.each(LENGTHS)('a batch of %i keeps its order in each way to emit one', async (length) => {
+  const bus = await openBus({ shards: 1 });
+  const texts = Array.from({ length }, (_, n) => `{"n":${n}}`);
+  expect(bus.emitBufferBatch(texts.map((text) => Buffer.from(text)))).toBe(length);
+  expect(bus.emitRawBatch(texts)).toBe(length);
+  expect(bus.fireBatch(texts)).toBe(length);
+  expect(bus.emitBatch(texts.map((text) => JSON.parse(text) as object))).toBe(length);
+  const { events } = await readAll(bus, { limit: 10_000 });
+  expect(events.map(rawOf)).toEqual([...texts, ...texts, ...texts, ...texts]);
+});
+
+test.each(LENGTHS.filter((length) => length > 0))(
+  'a batch of %i with one wrong event is refused as a whole',
+  async (length) => {
+    const bus = await openBus({ shards: 1 });
+    const buffers: unknown[] = Array.from({ length }, () => Buffer.from('x'));
+    const texts: unknown[] = Array.from({ length }, () => 'x');
+    for (const wrong of [7, null, {}, new Uint16Array(1), new DataView(new ArrayBuffer(1))]) {
+      buffers[length - 1] = wrong;
+      texts[length - 1] = wrong;
+      expect(() => bus.emitBufferBatch(buffers as Uint8Array[])).toThrow(
+        new InvalidArgumentError('events must be an array of Buffers'),
+      );
+      expect(() => bus.fireBatch(texts as string[])).toThrow(
+        new InvalidArgumentError('events must be an array of strings'),
+      );
+    }
+    expect(() => bus.emitBufferBatch(new Array<Buffer>(length))).toThrow(InvalidArgumentError);
+    for (const wrong of [undefined, 'text', { length: 1, 0: Buffer.from('x') }, new Set(['x'])]) {
+      expect(() => bus.emitBufferBatch(wrong as never)).toThrow(InvalidArgumentError);
+      expect(() => bus.fireBatch(wrong as never)).toThrow(InvalidArgumentError);
+    }
+    expect(bus.stats().eventsIngested).toBe(0n);
+  },
+);
+
+test('events that change while a batch reads them do no harm', async () => {
+  const bus = await openBus({ shards: 1 });
+  const moved = Buffer.from(new ArrayBuffer(64)).fill('a');
+  const events: Uint8Array[] = [moved];
+  // Reading the second takes the memory of the first away, and emits as well.
+  Object.defineProperty(events, 1, {
+    enumerable: true,
+    get: () => {
+      structuredClone(moved.buffer, { transfer: [moved.buffer] });
+      bus.emitBufferBatch([Buffer.from('inner')]);
+      return Buffer.from('last');
+    },
+  });
+  expect(bus.emitBufferBatch(events)).toBe(2);
+  expect((await readAll(bus)).events.map(rawOf)).toEqual(['inner', '', 'last']);
+});
+
+test('buses side by side, and those that come and go, keep their events apart', async () => {
+  const kept = await Promise.all(Array.from({ length: 3 }, () => openBus({ shards: 1 })));
+  for (let round = 0; round < 20; round++) {
+    const passing = await NetNode.create({ shards: 1 });
+    passing.emitBuffer(Buffer.from('passing'));
+    for (const [index, bus] of kept.entries()) bus.emitBuffer(Buffer.from(`${index}:${round}`));
+    await passing.shutdown();
+    expect(passing.emitBuffer(Buffer.from('late'))).toBe(false);
+    expect(passing.fire('late')).toBe(false);
+    expect(passing.emitBufferBatch([Buffer.from('late')])).toBe(0);
+    expect(passing.fireBatch(['late'])).toBe(0);
+  }
+  for (const [index, bus] of kept.entries()) {
+    const { events } = await readAll(bus);
+    expect(events.map(rawOf)).toEqual(
+      Array.from({ length: 20 }, (_, round) => `${index}:${round}`),
+    );
+  }
+});
+
+test.each([1_000_000, 0xffff_ffff, -1, '0', undefined, {}])(
+  'the addon emits into no bus of the number %p',
+  (number) => {
+    const { ingestBytes, ingestText, ingestHashed, ingestBuffers, ingestTexts } = addon();
+    const bus = number as number;
+    const bytes = Buffer.from('x');
+    for (const emit of [
+      () => ingestBytes(bus, bytes),
+      () => ingestText(bus, 'x'),
+      () => ingestHashed(bus, bytes, 1n),
+      () => ingestBuffers(bus, bytes, bytes),
+      () => ingestTexts(bus, 'x', 'x'),
+      () => (ingestBuffers as () => number)(),
+    ]) {
+      expect(emit).toThrow('not the number of a bus');
+    }
+  },
+);
 
 test('the bytes of a caller are copied', async () => {
   const bus = await openBus();

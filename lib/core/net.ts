@@ -1,3 +1,5 @@
+import { isUint8Array } from 'node:util/types';
+
 import '../internal/async_dispose';
 import { Engine } from '../internal/bus/engine';
 import { parseBusOptions } from '../internal/bus/config';
@@ -19,6 +21,8 @@ export type IngestResult = Receipt;
 
 const INTERNAL = Symbol('netmesh.internal');
 const SHUT_DOWN = 4;
+/** Events that go to the addon in one call. */
+const PORTION = 1024;
 /** Why the addon refused, by its number. */
 const REASONS = [
   '',
@@ -43,7 +47,13 @@ export let engineOf: (bus: Net) => Engine;
  */
 export class Net {
   readonly #engine: Engine;
-  readonly #native: Engine['rawNative'];
+  /** What the addon knows this bus by. */
+  readonly #number: number;
+  readonly #receipt: Float64Array;
+  // At hand: looking them up among the addon's exports would be felt.
+  readonly #ingestText = addon().ingestText;
+  readonly #ingestBytes = addon().ingestBytes;
+  readonly #ingestBuffers = addon().ingestBuffers;
 
   static {
     engineOf = (bus) => {
@@ -57,7 +67,9 @@ export class Net {
   private constructor(token: symbol, engine: Engine) {
     if (token !== INTERNAL) throw new InvalidArgumentError('use Net.create');
     this.#engine = engine;
-    this.#native = engine.rawNative;
+    const { number, receipt } = engine.rawNative;
+    this.#number = number;
+    this.#receipt = receipt;
   }
 
   /**
@@ -79,7 +91,7 @@ export class Net {
   /** {@link Net.push} with a hash that is taken as it is; false for one that is no u64. */
   pushWithHash(data: Buffer, hash: bigint): boolean {
     try {
-      return this.#accepted(this.#native.ingestHashed(data, hash));
+      return this.#accepted(addon().ingestHashed(this.#number, data, hash));
     } catch (error) {
       throw argumentError(error);
     }
@@ -88,7 +100,7 @@ export class Net {
   /** Emits one event. The bytes are copied and not looked at. */
   push(data: Uint8Array): boolean {
     try {
-      return this.#accepted(this.#native.ingestBytes(data));
+      return this.#accepted(this.#ingestBytes(this.#number, data));
     } catch (error) {
       throw argumentError(error);
     }
@@ -96,25 +108,24 @@ export class Net {
 
   /** Emits many events; returns how many were accepted. */
   pushBatch(events: readonly Uint8Array[]): number {
-    try {
-      return this.#acceptedMany(this.#native.ingestBuffers(events));
-    } catch (error) {
-      throw argumentError(error);
-    }
+    return this.#acceptedMany(
+      emitMany(this.#ingestBuffers, this.#number, events, isUint8Array, 'Buffers'),
+    );
   }
 
   /** Emits a text as it is. */
   ingestRawSync(json: string): IngestResult {
     this.#engine.assertOpen();
-    let shardId: number;
+    let reason: number | undefined;
     try {
-      shardId = this.#native.ingestText(json);
+      reason = this.#ingestText(this.#number, json);
     } catch (error) {
       throw argumentError(error);
     }
-    if (shardId < 0) throw ingestError(-shardId);
+    if (reason !== undefined) throw ingestError(reason);
     if (this.#engine.wanted) this.#engine.wake();
-    return { shardId, timestamp: this.#native.receipt[0] ?? 0 };
+    const [shardId = 0, timestamp = 0] = this.#receipt;
+    return { shardId, timestamp };
   }
 
   /** Emits many texts; returns how many were accepted. */
@@ -126,7 +137,7 @@ export class Net {
   /** Emits a text; false when it is refused. */
   ingestFire(json: string): boolean {
     try {
-      return this.#accepted(this.#native.ingestText(json));
+      return this.#accepted(this.#ingestText(this.#number, json));
     } catch (error) {
       throw argumentError(error);
     }
@@ -134,11 +145,9 @@ export class Net {
 
   /** Emits many texts; returns how many were accepted, 0 after `shutdown`. */
   ingestBatchFire(events: readonly string[]): number {
-    try {
-      return this.#acceptedMany(this.#native.ingestTexts(events));
-    } catch (error) {
-      throw argumentError(error);
-    }
+    return this.#acceptedMany(
+      emitMany(addon().ingestTexts, this.#number, events, isString, 'strings'),
+    );
   }
 
   /** {@link Net.ingestRawSync} as a promise. */
@@ -229,8 +238,8 @@ export class Net {
     return this.#engine.shutdown();
   }
 
-  #accepted(shard: number): boolean {
-    if (shard < 0) return false;
+  #accepted(reason: number | undefined): boolean {
+    if (reason !== undefined) return false;
     if (this.#engine.wanted) this.#engine.wake();
     return true;
   }
@@ -238,6 +247,36 @@ export class Net {
   #acceptedMany(count: number): number {
     if (count > 0 && this.#engine.wanted) this.#engine.wake();
     return count;
+  }
+}
+
+/** Without narrowing to `any[]`. */
+const isArray: (value: unknown) => boolean = Array.isArray;
+const isString = (value: unknown): boolean => typeof value === 'string';
+
+/**
+ * Hands events to the addon as arguments, which it reads at no cost. Many go in portions, for the sake of
+ * the stack; all of them are checked before the first goes, so that a wrong one has no effect.
+ */
+function emitMany<T>(
+  ingest: (bus: number, ...events: T[]) => number,
+  bus: number,
+  events: readonly T[],
+  isRight: (event: unknown) => boolean,
+  what: string,
+): number {
+  const wrong = (): Error => validate.invalid(`events must be an array of ${what}`);
+  if (!isArray(events)) throw wrong();
+  try {
+    if (events.length <= PORTION) return ingest(bus, ...events);
+    for (const event of events) if (!isRight(event)) throw wrong();
+    let accepted = 0;
+    for (let at = 0; at < events.length; at += PORTION) {
+      accepted += ingest(bus, ...events.slice(at, at + PORTION));
+    }
+    return accepted;
+  } catch (error) {
+    throw argumentError(error);
   }
 }
 

@@ -28,7 +28,7 @@ struct LogEntry {
 class EventLog {
  public:
   explicit EventLog(Retention retention)
-      : retention_(retention),
+      : retention_{std::max<std::size_t>(retention.max_events, 1), retention.max_bytes},
         slots_(std::make_unique<EventSlot[]>(kFirstSlots)),
         mask_(kFirstSlots - 1) {}
   ~EventLog() { expire_until(next_id_); }
@@ -38,25 +38,12 @@ class EventLog {
   /// Takes over the holds of `slots`, and drops what retention no longer covers.
   void append(std::span<const EventSlot> slots) {
     const std::lock_guard lock(mutex_);
-    for (const EventSlot& slot : slots) {
-      if (next_id_ - first_id_ > mask_) {
-        if (next_id_ - first_id_ >= retention_.max_events)
-          expire_until(first_id_ + 1);
-        else
-          grow();
-      }
-      slots_[next_id_ & mask_] = slot;
-      ++next_id_;
-      bytes_ += cost(slot);
+    while (!slots.empty()) {
+      const std::size_t count = std::min(slots.size(), retention_.max_events);
+      append_locked(slots.first(count));
+      slots = slots.subspan(count);
     }
-    std::uint64_t keep_from = first_id_;
-    std::size_t bytes = bytes_;
-    while (next_id_ - keep_from > 1 &&
-           (next_id_ - keep_from > retention_.max_events || bytes > retention_.max_bytes)) {
-      bytes -= cost(slots_[keep_from & mask_]);
-      ++keep_from;
-    }
-    if (keep_from != first_id_) expire_until(keep_from);
+    expire_while([this] { return bytes_ > retention_.max_bytes && held() > 1; });
   }
 
   struct Read {
@@ -92,7 +79,7 @@ class EventLog {
   }
   std::size_t size() const {
     const std::lock_guard lock(mutex_);
-    return static_cast<std::size_t>(next_id_ - first_id_);
+    return held();
   }
   std::size_t bytes() const {
     const std::lock_guard lock(mutex_);
@@ -109,14 +96,36 @@ class EventLog {
 
   static std::size_t cost(const EventSlot& slot) { return slot.size + sizeof(EventSlot); }
 
+  std::size_t held() const { return static_cast<std::size_t>(next_id_ - first_id_); }
+
+  /// At most as many as the log may hold.
+  void append_locked(std::span<const EventSlot> slots) {
+    if (held() + slots.size() > retention_.max_events)
+      expire_until(first_id_ + (held() + slots.size() - retention_.max_events));
+    while (held() + slots.size() > mask_ + 1) grow();
+    for (const EventSlot& slot : slots) {
+      slots_[next_id_++ & mask_] = slot;
+      bytes_ += cost(slot);
+    }
+  }
+
   void expire_until(std::uint64_t id) {
-    while (first_id_ < id) {
-      const std::size_t at = static_cast<std::size_t>(first_id_ & mask_);
-      const std::size_t run =
-          std::min<std::size_t>(static_cast<std::size_t>(id - first_id_), mask_ + 1 - at);
-      for (std::size_t i = 0; i < run; ++i) bytes_ -= cost(slots_[at + i]);
-      release_slots(&slots_[at], run);
-      first_id_ += run;
+    expire_while([this, id] { return first_id_ < id; });
+  }
+
+  /// Drops the oldest event as long as `more` says so; neighbours in one segment cost one
+  /// operation.
+  template <typename More>
+  void expire_while(More&& more) {
+    while (more()) {
+      Segment* const segment = slots_[first_id_ & mask_].segment;
+      std::uint32_t run = 0;
+      do {
+        bytes_ -= cost(slots_[first_id_ & mask_]);
+        ++first_id_;
+        ++run;
+      } while (more() && slots_[first_id_ & mask_].segment == segment);
+      segment->release(run);
     }
   }
 

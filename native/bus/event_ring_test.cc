@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstring>
+#include <deque>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -204,6 +206,46 @@ TEST(EventLog, DropsTheOldestBeyondItsBytesButNeverTheNewest) {
   log.append(slot);
   EXPECT_EQ(log.size(), 1u);
   EXPECT_EQ(texts_of(log.read(0, 5)), std::vector<std::string>{large});
+}
+
+TEST(EventLog, KeepsWhatItsBoundsAllowHoweverItsEventsArrive) {
+  // Against a queue that applies the bounds in the plainest way.
+  for (unsigned seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    const auto below = [&](std::size_t bound) {
+      return static_cast<std::size_t>(random() % bound);
+    };
+    const Retention bounds{.max_events = 1 + below(300), .max_bytes = 1 + below(20'000)};
+    EventRing ring(1024, Backpressure::kDropNewest);
+    EventLog log(bounds);
+    std::deque<std::string> wanted;
+    std::size_t bytes = 0;
+    std::uint64_t appended = 0;
+    for (int round = 0; round < 30; ++round) {
+      std::vector<EventSlot> slots(1 + below(random() % 4 == 0 ? 900 : 20));
+      for (std::size_t i = 0; i < slots.size(); ++i) {
+        // Most share a segment; some have one of their own.
+        std::string text(below(random() % 50 == 0 ? 40'000 : 60), 'x');
+        text += std::to_string(appended++);
+        ring.push(as_byte_span(text), 0);
+        bytes += text.size() + sizeof(EventSlot);
+        wanted.push_back(std::move(text));
+      }
+      ASSERT_EQ(ring.pop(slots).count, slots.size());
+      log.append(slots);
+      while (wanted.size() > 1 && (wanted.size() > bounds.max_events || bytes > bounds.max_bytes)) {
+        bytes -= wanted.front().size() + sizeof(EventSlot);
+        wanted.pop_front();
+      }
+      ASSERT_EQ(log.size(), wanted.size());
+      ASSERT_EQ(log.bytes(), bytes);
+      ASSERT_EQ(log.last_id(), appended);
+      ASSERT_EQ(log.expired(), appended - wanted.size());
+      ASSERT_EQ(texts_of(log.read(0, 1000)),
+                std::vector<std::string>(wanted.begin(), wanted.end()));
+    }
+  }
 }
 
 TEST(EventLog, KeepsAPageReadableThatItHasDropped) {

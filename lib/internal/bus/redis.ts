@@ -30,6 +30,8 @@ export class RedisAdapter implements Adapter {
   readonly #config: RedisConfig;
   readonly #shards: number;
   #redis: typeof RedisModule | undefined;
+  /** All that may be open, those included that have not got an answer to their greeting. */
+  readonly #clients = new Set<Client>();
   #writer: Client | undefined;
   readonly #readers: Client[] = [];
   #nextReader = 0;
@@ -142,10 +144,11 @@ export class RedisAdapter implements Adapter {
 
   shutdown(): Promise<void> {
     this.#closed = true;
-    for (const client of [this.#writer, this.#watcher, ...this.#readers]) {
+    for (const client of this.#clients) {
       // What waits for a reply is rejected.
-      if (client?.isOpen === true) client.destroy();
+      if (client.isOpen) client.destroy();
     }
+    this.#clients.clear();
     return Promise.resolve();
   }
 
@@ -153,7 +156,7 @@ export class RedisAdapter implements Adapter {
   async #connect(): Promise<Client> {
     const { url, connectTimeoutMs, tls } = this.#config;
     const redis = this.#redis;
-    if (!redis) throw new AdapterError('shutdown');
+    if (!redis || this.#closed) throw new AdapterError('shutdown');
     let established = false;
     const client = redis.createClient({
       url,
@@ -169,6 +172,8 @@ export class RedisAdapter implements Adapter {
     }) as unknown as Client;
     // The failed command says what went wrong.
     client.on('error', () => undefined);
+    for (const other of this.#clients) if (!other.isOpen) this.#clients.delete(other);
+    this.#clients.add(client);
     try {
       await client.connect();
     } catch (error) {
