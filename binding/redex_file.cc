@@ -12,6 +12,7 @@ Napi::Function RedexFileWrap::define(Napi::Env env) {
   return DefineClass(env, "NativeRedexFile",
                      {
                          InstanceMethod<&RedexFileWrap::append>("append"),
+                         InstanceMethod<&RedexFileWrap::append_each>("appendEach"),
                          InstanceMethod<&RedexFileWrap::append_batch>("appendBatch"),
                          InstanceMethod<&RedexFileWrap::read_range>("readRange"),
                          InstanceMethod<&RedexFileWrap::length>("len"),
@@ -45,6 +46,13 @@ Napi::Value RedexFileWrap::append(const Napi::CallbackInfo& info) {
   return from_u64(env, value_or_throw(env, parts_.file->append(to_bytes(info[0], "payload"))));
 }
 
+Napi::Value RedexFileWrap::append_each(const Napi::CallbackInfo& info) {
+  const std::size_t count = info.Length();
+  views_.resize(count);
+  for (std::size_t i = 0; i < count; ++i) view_payload(info.Env(), i, info[i]);
+  return append_views(info.Env());
+}
+
 Napi::Value RedexFileWrap::append_batch(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const napi_value array = info[0];
@@ -62,20 +70,25 @@ Napi::Value RedexFileWrap::append_batch(const Napi::CallbackInfo& info) {
     check(env, napi_get_element(env, array, i, &element));
     values.push_back(element);
   }
-  views_.clear();
-  for (std::uint32_t i = 0; i < values.size(); ++i) {
-    napi_typedarray_type type = napi_int8_array;
-    std::size_t size = 0;
-    void* data = nullptr;
-    const napi_status status =
-        napi_get_typedarray_info(env, values[i], &type, &size, &data, nullptr, nullptr);
-    if (status != napi_ok || type != napi_uint8_array)
-      throw type_error(env, "payloads[" + std::to_string(i) + "] must be a Uint8Array");
-    views_.push_back({static_cast<const std::byte*>(data), size});
-  }
+  views_.resize(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) view_payload(env, i, values[i]);
   values_ = std::move(values);
-  auto first = parts_.file->append_batch(views_);
-  return from_u64(env, value_or_throw(env, std::move(first)));
+  return append_views(env);
+}
+
+void RedexFileWrap::view_payload(Napi::Env env, std::size_t at, napi_value payload) {
+  napi_typedarray_type type = napi_int8_array;
+  std::size_t size = 0;
+  void* data = nullptr;
+  const napi_status status =
+      napi_get_typedarray_info(env, payload, &type, &size, &data, nullptr, nullptr);
+  if (status != napi_ok || type != napi_uint8_array)
+    throw type_error(env, "payloads[" + std::to_string(at) + "] must be a Uint8Array");
+  views_[at] = {static_cast<const std::byte*>(data), size};
+}
+
+Napi::Value RedexFileWrap::append_views(Napi::Env env) {
+  return from_u64(env, value_or_throw(env, parts_.file->append_batch(views_)));
 }
 
 Napi::Value RedexFileWrap::read_range(const Napi::CallbackInfo& info) {

@@ -27,6 +27,7 @@ class RedexFileWrap : public Napi::ObjectWrap<RedexFileWrap> {
 
  private:
   Napi::Value append(const Napi::CallbackInfo& info);
+  Napi::Value append_each(const Napi::CallbackInfo& info);
   Napi::Value append_batch(const Napi::CallbackInfo& info);
   Napi::Value read_range(const Napi::CallbackInfo& info);
   Napi::Value length(const Napi::CallbackInfo& info);
@@ -38,6 +39,10 @@ class RedexFileWrap : public Napi::ObjectWrap<RedexFileWrap> {
   Napi::Value closed(const Napi::CallbackInfo& info);
   void ref(const Napi::CallbackInfo& info);
   void unref(const Napi::CallbackInfo& info);
+
+  /// `views_[at]` becomes the payload's bytes, which are there until JavaScript runs again.
+  void view_payload(Napi::Env env, std::size_t at, napi_value payload);
+  Napi::Value append_views(Napi::Env env);
 
   Parts parts_;
   std::vector<ByteSpan> views_;

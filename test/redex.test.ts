@@ -91,6 +91,39 @@ describe.each([
     expect(file.stats()).toMatchObject({ events: 4n, firstSeq: 0n, nextSeq: 4n, payloadBytes: 8n });
   });
 
+  test.each([1, 255, 256, 257, 5000])('appends a batch of %i as one', (count) => {
+    const list = Array.from({ length: count }, (_, index) => bytes(`event ${index}`));
+    const first = file.append(bytes('before')) + 1n;
+    expect(file.appendBatch(list)).toBe(first);
+    expect(file.readRange(first, first + BigInt(count)).map(({ payload }) => payload)).toEqual(
+      list,
+    );
+    const broken: any[] = [...list];
+    broken[count - 1] = 'x';
+    expect(thrown(() => file.appendBatch(broken)).message).toContain(
+      `redex: append_batch: payloads[${count - 1}] must be a Buffer or Uint8Array; got "x"`,
+    );
+    delete broken[count - 1];
+    expect(thrown(() => file.appendBatch(broken)).message).toContain(
+      `payloads[${count - 1}] must be a Buffer or Uint8Array; got undefined`,
+    );
+    expect(file.len()).toBe(BigInt(count) + 1n);
+  });
+
+  test.each([2, 300])('reads all of a batch of %i before it looks at the bytes', (count) => {
+    const list = Array.from({ length: count }, () => Buffer.from(new ArrayBuffer(64)));
+    Object.defineProperty(list, count - 1, {
+      get: () => {
+        file.append(bytes('from within'));
+        structuredClone(null, { transfer: [list[0].buffer as ArrayBuffer] });
+        return bytes('last');
+      },
+    });
+    expect(file.appendBatch(list)).toBe(1n);
+    expect(texts(file.readRange(0n, 2n))).toEqual(['from within', '']);
+    expect(texts(file.readRange(BigInt(count), BigInt(count) + 1n))).toEqual(['last']);
+  });
+
   test('is shared by every handle of its name', () => {
     const other = redex.openFile('orders/audit');
     other.append(bytes('x'));

@@ -70,6 +70,8 @@ export interface RedexFileStatsJs {
 
 /** Shows that a constructor was called from here. */
 const INTERNAL = Symbol('netmesh.internal');
+/** Longer batches are handed to the addon as an array. */
+const MAX_ARGUMENTS = 256;
 /** Read from the addon at a time. */
 const MAX_RANGE_EVENTS = 1 << 20;
 const MAX_RANGE_BYTES = 64 << 20;
@@ -177,7 +179,10 @@ export class RedexFile {
   /** Appends all events or none. The first sequence number, or null for an empty list. */
   appendBatch(payloads: readonly Uint8Array[]): bigint | null {
     try {
-      const first = this.#native.appendBatch(payloads);
+      const first =
+        Array.isArray(payloads) && payloads.length <= MAX_ARGUMENTS
+          ? Reflect.apply(this.#native.appendEach, this.#native, payloads)
+          : this.#native.appendBatch(payloads);
       return payloads.length === 0 ? null : first;
     } catch (error) {
       let problem: string | undefined;

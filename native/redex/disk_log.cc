@@ -110,6 +110,7 @@ DiskLog::DiskLog(DiskLogOptions options, std::unique_ptr<DirectoryLock> lock,
       storage_(std::move(options.storage)),
       directory_(std::move(options.directory)),
       fsync_(options.config.fsync),
+      prefaults_(!fsync_.every_n && !fsync_.every_bytes && !fsync_.interval),
       threads_(std::move(options.threads)),
       lock_(std::move(lock)),
       recovery_(std::move(recovered.report)) {}
@@ -168,6 +169,10 @@ void DiskLog::appended(std::size_t count, std::uint64_t bytes) {
     trim_due_ = steady_clock::now() + kTrimAfter;
     trim_seen_ = next_seq_;
     wake(*trim_due_);
+  }
+  if (prefaults_ && !prefault_wanted_ && disk().live()->wants_prefault()) {
+    prefault_wanted_ = true;
+    wake(steady_clock::now());
   }
   if (retention_.max_age && !age_due_ && head_ < store_->size()) {
     age_due_ =
@@ -248,14 +253,16 @@ std::optional<DiskTime> DiskLog::run() {
   const std::lock_guard working(work_mutex_);
   run_sync();
   bool compact_now = false;
-  std::optional<Generation::Prefault> prefault;
+  std::array<Generation::Prefault, 3> prefault;
   {
     const std::lock_guard lock(mutex_);
     if (retired_) return std::nullopt;
     compact_now = std::exchange(compact_wanted_, false);
-    prefault = disk().live()->take_prefault();
+    if (std::exchange(prefault_wanted_, false)) prefault = disk().live()->take_prefault();
   }
-  if (prefault) prefault->mapping->prefault(prefault->from, prefault->to);
+  for (const auto& [mapping, from, to] : prefault) {
+    if (mapping && from < to) mapping->prefault(from, to);
+  }
   if (compact_now) (void)compact();
 
   const std::lock_guard lock(mutex_);
@@ -285,7 +292,7 @@ std::optional<DiskTime> DiskLog::run() {
   consider(interval_due_);
   consider(trim_due_);
   consider(age_due_);
-  if (!waiting_.empty() || sync_wanted_ || compact_wanted_) consider(now);
+  if (!waiting_.empty() || sync_wanted_ || compact_wanted_ || prefault_wanted_) consider(now);
   return next;
 }
 

@@ -54,6 +54,9 @@ class DiskLog final : public Log, public DiskClient, public std::enable_shared_f
   const std::shared_ptr<Storage> storage_;
   const std::string directory_;
   const FsyncPolicy fsync_;
+  /// Not when the log syncs by itself: pages made ready would be written to the disk as zeros
+  /// first.
+  const bool prefaults_;
   const std::shared_ptr<DiskThreads> threads_;
   struct Slot;
   std::shared_ptr<Slot> slot_;  ///< in the table of open logs
@@ -75,6 +78,7 @@ class DiskLog final : public Log, public DiskClient, public std::enable_shared_f
   std::optional<DiskTime> trim_due_;
   std::uint64_t trim_seen_ = 0;  ///< `next_seq_` when the trim was last put off
   std::optional<DiskTime> age_due_;
+  bool prefault_wanted_ = false;
   bool compact_wanted_ = false;
   std::uint64_t compact_not_below_ = 0;  ///< dead bytes, after a compaction that failed
   std::uint64_t next_seq_at_compaction_ = 0;

@@ -112,6 +112,32 @@ TEST_F(DiskTest, WritesTheSameBytesUnderLoadAndOneByOne) {
   EXPECT_EQ(file->stats().synced_seq, 20000u);
 }
 
+TEST_F(DiskTest, WritesTheSameBytesWhileAHelperPreparesTheFilesAhead) {
+  auto file = open();
+  std::string dat;
+  std::string idx;
+  std::uint64_t seq = 0;
+  std::mt19937 random(7);
+  while (dat.size() < 48 << 20) {
+    std::vector<std::string> texts;
+    for (std::size_t i = random() % 100; i > 0; --i)
+      texts.emplace_back(random() % 1500, static_cast<char>('a' + random() % 26));
+    std::vector<ByteSpan> views;
+    for (const std::string& text : texts) {
+      idx += record_bytes(seq + views.size(), static_cast<std::uint32_t>(dat.size()),
+                          static_cast<std::uint32_t>(text.size()), checksum(text));
+      dat += text;
+      views.push_back(as_byte_span(text));
+    }
+    ASSERT_EQ(*file->append_batch(views), seq);
+    seq += views.size();
+  }
+  ASSERT_TRUE(file->sync());
+  EXPECT_TRUE(read_file(generation(1) / "idx") == idx);
+  EXPECT_TRUE(read_file(generation(1) / "dat") == dat);
+  EXPECT_EQ(read_file(generation(1) / "ts").size(), seq * 8u);
+}
+
 TEST_F(DiskTest, GivesReservedSpaceBackWhenTheBurstIsOver) {
   auto file = open();
   for (int i = 0; i < 5000; ++i) ASSERT_TRUE(file->append(as_byte_span("0123456789")));
@@ -582,9 +608,10 @@ TEST_F(DiskTest, LosesNothingThatWasAppendedWhenTheProcessIsKilled) {
   ASSERT_NE(progress, MAP_FAILED);
   FileConfig config;
   config.retention.max_events = 3000;
-  config.fsync.every_n = 500;
   std::mt19937 random(std::random_device{}());
   for (int round = 0; round < kills; ++round) {
+    // With syncs in the background, or a helper that prepares the files ahead.
+    config.fsync.every_n = round % 2 == 0 ? std::optional<std::uint64_t>(500) : std::nullopt;
     const auto seed = static_cast<unsigned>(random());
     const auto delay = std::chrono::microseconds(random() % 25000);
     const std::uint64_t before = progress->appended;

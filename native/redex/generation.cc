@@ -13,9 +13,12 @@ namespace {
 
 constexpr std::size_t kNameDigits = 10;
 constexpr std::size_t kSmallestMapping = 64 * 1024;
-/// Reserved ahead of the last payload: as much as the burst has written so far, within these.
+/// Reserved ahead of the last payload: as much as the burst has written so far, within these, and
+/// again when half of it is used, so that a helper thread has the time to make it ready.
 constexpr std::size_t kSmallestWindow = 64 * 1024;
 constexpr std::size_t kLargestWindow = 32 * 1024 * 1024;
+/// Windows of this size and above end at a multiple of it: there the system may have large pages.
+constexpr std::uint64_t kHugePage = 2 * 1024 * 1024;
 /// Appends no further apart than this are one burst; this many, or so many bytes, make a window
 /// worth its cost.
 constexpr UnixNanos kBurstGap = 1'000'000;
@@ -97,14 +100,16 @@ EventView Generation::Reader::view(std::size_t index) const {
 }
 
 Expected<void> Generation::cover(std::size_t records, std::uint64_t dat_bytes) {
-  const auto grow = [](StorageFile& file, std::shared_ptr<Mapping>& map,
-                       std::uint64_t bytes) -> Expected<void> {
+  const auto grow = [this](StorageFile& file, std::shared_ptr<Mapping>& map,
+                           std::uint64_t bytes) -> Expected<void> {
     if (map && map->capacity() >= bytes) return {};
     const std::size_t capacity =
         std::max(kSmallestMapping, std::bit_ceil(static_cast<std::size_t>(bytes)));
     auto mapped = file.map(capacity);
     if (!mapped) return pass_on(mapped);
     map = std::move(*mapped);
+    prefaulted_records_ = 0;
+    prefaulted_dat_bytes_ = 0;
     return {};
   };
   if (auto done = grow(*files_.dat, reader_.dat, dat_bytes); !done) return done;
@@ -136,7 +141,14 @@ Expected<void> Generation::append(const NewEvents& events) {
   }
   records_ += count;
   reader_.dat_bytes += bytes;
+  if (window_runs_low()) extend_window({});  // should that fail, there is still the other half
   return {};
+}
+
+bool Generation::window_runs_low() const {
+  return next_window_bytes_ > 0 && window_dat_bytes_ > 0 &&
+         window_dat_bytes_ - reader_.dat_bytes < next_window_bytes_ / 2 &&
+         window_dat_bytes_ < kMaxOffset;
 }
 
 bool Generation::window_holds(const NewEvents& events) const {
@@ -145,15 +157,26 @@ bool Generation::window_holds(const NewEvents& events) const {
          reader_.dat_bytes + bytes <= window_dat_bytes_;
 }
 
+namespace {
+
+std::uint64_t window_end_for(std::uint64_t used, std::size_t window) {
+  const std::uint64_t end = used + window;
+  return window < kHugePage ? end : (end + kHugePage - 1) / kHugePage * kHugePage;
+}
+
+}  // namespace
+
 bool Generation::extend_window(const NewEvents& events) {
   next_window_bytes_ = std::clamp(next_window_bytes_ * 2, kSmallestWindow, kLargestWindow);
   const std::uint64_t dat_end =
-      std::min(reader_.dat_bytes + events.bytes + next_window_bytes_, kMaxOffset);
-  // As many records as the payloads so far suggest.
-  const std::uint64_t average = std::max<std::uint64_t>(
-      (streak_bytes_ + events.bytes) / (std::uint64_t{streak_} + events.payloads.size()), 1);
+      std::min(window_end_for(reader_.dat_bytes + events.bytes, next_window_bytes_), kMaxOffset);
+  // As many records as the payloads so far suggest: those of the burst, or all.
+  const std::size_t recent = streak_ + events.payloads.size();
+  const std::uint64_t average = recent > 0 ? (streak_bytes_ + events.bytes) / recent
+                                           : reader_.dat_bytes / std::max<std::size_t>(records_, 1);
   const std::size_t more = std::clamp<std::size_t>(
-      static_cast<std::size_t>(next_window_bytes_ / average), 256, kLargestWindow / kRecordBytes);
+      static_cast<std::size_t>(next_window_bytes_ / std::max<std::uint64_t>(average, 1)), 256,
+      kLargestWindow / kRecordBytes);
   const std::size_t record_end = records_ + events.payloads.size() + more;
 
   // A disk that has no room for this may still have room for the events alone.
@@ -170,9 +193,6 @@ bool Generation::extend_window(const NewEvents& events) {
     window_records_ = std::max<std::size_t>(window_records_, 1);  // there may be something to trim
     return false;
   }
-  prefault_ = {reader_.dat,
-               static_cast<std::size_t>(std::max(window_dat_bytes_, reader_.dat_bytes)),
-               static_cast<std::size_t>(dat_end)};
   window_records_ = record_end;
   window_dat_bytes_ = dat_end;
   return true;
@@ -318,7 +338,9 @@ Expected<void> Generation::trim() {
   if (!has_window()) return {};
   window_records_ = 0;
   window_dat_bytes_ = 0;
-  prefault_.reset();
+  next_window_bytes_ = 0;
+  prefaulted_records_ = 0;
+  prefaulted_dat_bytes_ = 0;
   auto cut = cut_to(records_, reader_.dat_bytes);
   // What is left over is zeros, which the next writes replace; but the files' ends are no longer
   // where `write_plain` would look for them.
@@ -326,8 +348,15 @@ Expected<void> Generation::trim() {
   return cut;
 }
 
-std::optional<Generation::Prefault> Generation::take_prefault() {
-  return std::exchange(prefault_, std::nullopt);
+std::array<Generation::Prefault, 3> Generation::take_prefault() {
+  const std::size_t records = std::max(prefaulted_records_, records_);
+  const std::uint64_t dat_bytes = std::max(prefaulted_dat_bytes_, reader_.dat_bytes);
+  prefaulted_records_ = window_records_;
+  prefaulted_dat_bytes_ = window_dat_bytes_;
+  return {{{reader_.dat, static_cast<std::size_t>(dat_bytes),
+            static_cast<std::size_t>(window_dat_bytes_)},
+           {reader_.idx, records * kRecordBytes, window_records_ * kRecordBytes},
+           {reader_.ts, records * kTimestampBytes, window_records_ * kTimestampBytes}}};
 }
 
 Expected<void> Generation::sync() {

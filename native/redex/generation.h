@@ -1,6 +1,7 @@
 #pragma once
 // One generation of a log on disk: idx, dat and ts, written and mapped (spec 42 §3.1–3.3).
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,13 +63,17 @@ class Generation {
   bool has_window() const { return window_records_ > 0; }
   /// Gives reserved space back: the files have their exact lengths again.
   Expected<void> trim();
-  /// What a helper thread may prefault, as the window was extended since the last call.
+  /// Whether there is reserved space that no helper thread has made ready to be written to.
+  bool wants_prefault() const {
+    return window_dat_bytes_ > prefaulted_dat_bytes_ && next_window_bytes_ >= kSmallestPrefault;
+  }
   struct Prefault {
     std::shared_ptr<const Mapping> mapping;
     std::size_t from = 0;
     std::size_t to = 0;
   };
-  std::optional<Prefault> take_prefault();
+  /// That space, for `Mapping::prefault`; from now on it counts as ready.
+  std::array<Prefault, 3> take_prefault();
 
   /// dat, idx, ts: a crash in between leaves what recovery can read.
   Expected<void> sync();
@@ -77,12 +82,17 @@ class Generation {
   const std::optional<Error>& poisoned() const { return poisoned_; }
 
  private:
+  /// Smaller windows are used up before a helper would be there.
+  static constexpr std::size_t kSmallestPrefault = 1024 * 1024;
+
   Generation(std::uint32_t number, Files files) : number_(number), files_(std::move(files)) {}
 
   Expected<void> write_plain(const NewEvents& events);
   void write_window(const NewEvents& events);
   bool window_holds(const NewEvents& events) const;
   bool extend_window(const NewEvents& events);
+  /// Less than half of what was reserved last is left.
+  bool window_runs_low() const;
   /// The mappings cover so much.
   Expected<void> cover(std::size_t records, std::uint64_t dat_bytes);
   Expected<void> cut_to(std::size_t records, std::uint64_t dat_bytes);
@@ -94,10 +104,11 @@ class Generation {
   std::size_t window_records_ = 0;  ///< end of the reserved space, zero when there is none
   std::uint64_t window_dat_bytes_ = 0;
   std::size_t next_window_bytes_ = 0;
+  std::size_t prefaulted_records_ = 0;  ///< as far as a helper has been sent, in these mappings
+  std::uint64_t prefaulted_dat_bytes_ = 0;
   unsigned streak_ = 0;  ///< appends in quick succession
   std::uint64_t streak_bytes_ = 0;
   UnixNanos last_append_ = 0;
-  std::optional<Prefault> prefault_;
   std::optional<Error> poisoned_;
   Bytes scratch_;
 };

@@ -17,7 +17,8 @@ class Mapping {
   virtual ~Mapping() = default;
   std::byte* data() const { return data_; }
   std::size_t capacity() const { return capacity_; }
-  /// Makes the pages of `[from, to)` ready to be written to. A hint; any thread.
+  /// Makes the pages of `[from, to)` ready to be written to, large ones where there are such. A
+  /// hint; any thread.
   virtual void prefault(std::size_t from, std::size_t to) const = 0;
 
  protected:
