@@ -124,7 +124,7 @@ async function runScenario(scenario, { peerIds, runs, measureMs, waitMs }) {
     await run?.end();
     await Promise.all(peers.map(({ ready }) => ready?.shared.close()));
   }
-  return summarise(scenario, peers, { runs, busyRounds });
+  return summarise(scenario, peers, { runs, busyRounds, circumstances: run?.circumstances });
 }
 
 /**

@@ -83,10 +83,14 @@ export function circumstances({ machine, scenarios }) {
   const busy = all.reduce((sum, { busyRounds }) => sum + busyRounds, 0);
   const disturbed =
     busy === 0 ? '' : ` Other processes were busy at the start of ${busy} of ${total(all)} rounds.`;
+  const special = scenariosOf({ machine, scenarios })
+    .filter(([, scenario]) => scenario.circumstances !== undefined)
+    .map(([id, scenario]) => ` ${id.toUpperCase()}: ${scenario.circumstances}.`)
+    .join('');
   const when = dates[0] === dates.at(-1) ? dates[0] : `${dates[0]} to ${dates.at(-1)}`;
   return (
     `${machine.cores} cores of ${machine.cpu}, ${machine.kernel}, Node ${machine.node}, ${when}; ` +
-    `median of ${runs} ${runs === 1 ? 'run' : 'runs'}, peers in turn, two processes on loopback.${disturbed}`
+    `median of ${runs} ${runs === 1 ? 'run' : 'runs'}, peers in turn, two processes on loopback.${disturbed}${special}`
   );
 }
 

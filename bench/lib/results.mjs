@@ -13,6 +13,7 @@ import { median, rounded } from './statistics.mjs';
  * @property {string} date   day of the run
  * @property {number} runs
  * @property {number} busyRounds  rounds that began while other processes kept the machine busy
+ * @property {string} [circumstances]  of this scenario alone
  * @property {PeerResult[]} peers
  * @property {BarResult[]} bars
  *
@@ -59,10 +60,10 @@ const SUBJECT = 'netmesh';
 /**
  * @param {import('./scenario.mjs').Scenario} scenario
  * @param {PeerRounds[]} peers
- * @param {{ runs: number, busyRounds: number }} circumstances
+ * @param {{ runs: number, busyRounds: number, circumstances?: string }} measured
  * @returns {ScenarioResult}
  */
-export function summarise(scenario, peers, { runs, busyRounds }) {
+export function summarise(scenario, peers, { runs, busyRounds, circumstances }) {
   const subject = peers.find(({ id }) => id === SUBJECT);
 
   /**
@@ -134,7 +135,8 @@ export function summarise(scenario, peers, { runs, busyRounds }) {
   });
 
   const date = new Date().toISOString().slice(0, 10);
-  return { title: scenario.title, date, runs, busyRounds, peers: peerResults, bars };
+  const { title } = scenario;
+  return { title, date, runs, busyRounds, circumstances, peers: peerResults, bars };
 }
 
 /**

@@ -31,6 +31,7 @@
  * @typedef {object} ScenarioRun
  * @property {(peer: import('./peer.mjs').Peer, shared: unknown) => Promise<Record<string, number>>} measure
  *   one reading: a value for each metric that the peer has
+ * @property {string} [circumstances]  what a reader of the figures has to know beside them, in a clause
  * @property {() => Promise<void>} end
  */
 

@@ -1,4 +1,5 @@
 import { WorkerProcess } from '../lib/process.mjs';
+import { bytesToWarm, warmMemory } from '../lib/warm-memory.mjs';
 
 const WORKER_MODULE = new URL('../lib/logs.mjs', import.meta.url).href;
 
@@ -25,20 +26,29 @@ export default {
     { metric: 'reopenMs', bar: 1000 },
   ],
   async begin({ warmupMs, measureMs }) {
+    const touched = bytesToWarm();
     return {
+      circumstances:
+        `before each rate another process touched and freed ${Math.round(touched / 2 ** 20)} MiB ` +
+        'of memory, for every peer alike',
       async measure({ id, logs }) {
         const worker = await WorkerProcess.start(WORKER_MODULE, 'logs', { peerId: id });
         const times = { warmupMs: warmupMs / 4, measureMs: measureMs / 2 };
+        /** @param {{ batched: boolean, memory?: boolean }} kind */
+        const rate = async (kind) => {
+          await warmMemory(touched);
+          return worker.call('rate', { ...times, ...kind });
+        };
         try {
           const reading = {
-            singles: await worker.call('rate', { ...times, batched: false }),
-            batches: await worker.call('rate', { ...times, batched: true }),
+            singles: await rate({ batched: false }),
+            batches: await rate({ batched: true }),
           };
           if (logs?.memory !== true) return reading;
           return {
             ...reading,
-            memorySingles: await worker.call('rate', { ...times, memory: true, batched: false }),
-            memoryBatches: await worker.call('rate', { ...times, memory: true, batched: true }),
+            memorySingles: await rate({ memory: true, batched: false }),
+            memoryBatches: await rate({ memory: true, batched: true }),
             ...(await worker.call('latencies', { ms: measureMs })),
             reopenMs: await worker.call('reopening'),
           };

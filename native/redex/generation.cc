@@ -127,6 +127,7 @@ Expected<void> Generation::append(const NewEvents& events) {
 
   const bool burst = events.timestamp - last_append_ < kBurstGap;
   streak_ = burst ? streak_ + 1 : 0;
+  streak_events_ = burst ? streak_events_ + count : 0;
   streak_bytes_ = burst ? streak_bytes_ + events.bytes : 0;
   last_append_ = events.timestamp;
   if (window_holds(events) ||
@@ -171,7 +172,7 @@ bool Generation::extend_window(const NewEvents& events) {
   const std::uint64_t dat_end =
       std::min(window_end_for(reader_.dat_bytes + events.bytes, next_window_bytes_), kMaxOffset);
   // As many records as the payloads so far suggest: those of the burst, or all.
-  const std::size_t recent = streak_ + events.payloads.size();
+  const std::uint64_t recent = streak_events_ + events.payloads.size();
   const std::uint64_t average = recent > 0 ? (streak_bytes_ + events.bytes) / recent
                                            : reader_.dat_bytes / std::max<std::size_t>(records_, 1);
   const std::size_t more = std::clamp<std::size_t>(
@@ -188,6 +189,7 @@ bool Generation::extend_window(const NewEvents& events) {
   }();
   if (!reserved) {
     streak_ = 0;
+    streak_events_ = 0;
     streak_bytes_ = 0;
     next_window_bytes_ = 0;
     window_records_ = std::max<std::size_t>(window_records_, 1);  // there may be something to trim
@@ -209,6 +211,7 @@ void Generation::write_window(const NewEvents& events) {
       record = inline_record(seq, payload.first<kInlineBytes>());
     } else {
       std::byte* to = reader_.dat->data() + offset;
+      prefetch_ahead(to, payload.size());
       if (!payload.empty()) std::memcpy(to, payload.data(), payload.size());
       // Of the copy: the caller's memory may be shared with others who write to it.
       record = {seq, static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(payload.size()),

@@ -107,6 +107,7 @@ class Generation {
   std::size_t prefaulted_records_ = 0;  ///< as far as a helper has been sent, in these mappings
   std::uint64_t prefaulted_dat_bytes_ = 0;
   unsigned streak_ = 0;  ///< appends in quick succession
+  std::uint64_t streak_events_ = 0;
   std::uint64_t streak_bytes_ = 0;
   UnixNanos last_append_ = 0;
   std::optional<Error> poisoned_;

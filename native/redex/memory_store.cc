@@ -39,6 +39,7 @@ Expected<void> MemoryStore::append(const NewEvents& events) {
   for (const ByteSpan payload : events.payloads) {
     Chunk& chunk = chunk_for(payload.size());
     std::byte* at = chunk.bytes.get() + chunk.used;
+    prefetch_ahead(at, payload.size());
     if (!payload.empty()) std::memcpy(at, payload.data(), payload.size());
     chunk.used += payload.size();
     // The hash is that of the copy: the caller's memory may be shared with others who write to it.

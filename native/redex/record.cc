@@ -21,18 +21,6 @@ std::uint32_t checksum28(ByteSpan payload) {
   return static_cast<std::uint32_t>(crypto::xxh3_64(payload)) & kChecksumMask;
 }
 
-IndexRecord load_record(const std::byte* at) {
-  return {load_le<std::uint64_t>(at), load_le<std::uint32_t>(at + 8),
-          load_le<std::uint32_t>(at + 12), load_le<std::uint32_t>(at + 16)};
-}
-
-void store_record(std::byte* at, const IndexRecord& record) {
-  store_le(at, record.seq);
-  store_le(at + 8, record.offset);
-  store_le(at + 12, record.length);
-  store_le(at + 16, record.flags_and_checksum);
-}
-
 IndexRecord inline_record(std::uint64_t seq, std::span<const std::byte, kInlineBytes> payload) {
   return {seq, load_le<std::uint32_t>(payload.data()), load_le<std::uint32_t>(payload.data() + 4),
           checksum28(payload) | kInlineFlag};
