@@ -1,15 +1,68 @@
 #include "redex/memory_store.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace netmesh::redex {
 namespace {
 
 constexpr std::size_t kSmallestChunk = 4 * 1024;
-constexpr std::size_t kLargestChunk = 1024 * 1024;
+/// A large page: zeroed by the system in one go, instead of in 512 faults.
+constexpr std::size_t kLargestChunk = 2 * 1024 * 1024;
+/// A new chunk is about this part of the log, so that retention need not keep much more than asked.
+constexpr std::size_t kShareOfLog = 4;
 
 }  // namespace
+
+/// Keeps one chunk of the largest size for the next that is needed: a log of bounded size then goes
+/// on in memory that it has. Outlives the store for as long as batches hold chunks.
+class MemoryStore::Spare : public std::enable_shared_from_this<Spare> {
+ public:
+  static constexpr std::size_t kBytes = kLargestChunk;
+
+  ~Spare() { release(memory_); }
+
+  std::shared_ptr<std::byte[]> take() {
+    std::byte* memory = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      std::swap(memory, memory_);
+    }
+    if (memory == nullptr) {
+      memory = static_cast<std::byte*>(::operator new(kBytes, kAlignment));
+#if defined(MADV_HUGEPAGE)
+      ::madvise(memory, kBytes, MADV_HUGEPAGE);
+#endif
+    }
+    return {memory, [self = shared_from_this()](std::byte* gone) { self->give(gone); }};
+  }
+
+ private:
+  static constexpr std::align_val_t kAlignment{kBytes};
+
+  static void release(std::byte* memory) { ::operator delete(memory, kAlignment); }
+
+  void give(std::byte* memory) {
+    {
+      const std::lock_guard lock(mutex_);
+      std::swap(memory, memory_);
+    }
+    release(memory);
+  }
+
+  std::mutex mutex_;
+  std::byte* memory_ = nullptr;
+};
+
+MemoryStore::MemoryStore() : spare_(std::make_shared<Spare>()) {}
 
 IndexRecord MemoryStore::record_at(std::size_t index) const {
   const Entry& entry = entries_[index];
@@ -57,6 +110,7 @@ void MemoryStore::drop(std::size_t count) {
       entries_.empty() ? dropped_chunks_ + chunks_.size() - (chunks_.empty() ? 0 : 1)
                        : entries_.front().chunk;
   while (dropped_chunks_ < first_used) {
+    chunk_bytes_ -= chunks_.front().capacity;
     chunks_.pop_front();
     ++dropped_chunks_;
   }
@@ -65,10 +119,14 @@ void MemoryStore::drop(std::size_t count) {
 MemoryStore::Chunk& MemoryStore::chunk_for(std::size_t bytes) {
   if (!chunks_.empty() && chunks_.back().capacity - chunks_.back().used >= bytes)
     return chunks_.back();
-  const std::size_t grown = chunks_.empty() ? kSmallestChunk : chunks_.back().capacity * 2;
+  const std::size_t wanted =
+      std::clamp(std::bit_floor(chunk_bytes_ / kShareOfLog), kSmallestChunk, kLargestChunk);
   Chunk chunk;
-  chunk.capacity = std::max(bytes, std::clamp(grown, kSmallestChunk, kLargestChunk));
-  chunk.bytes.reset(new std::byte[chunk.capacity]);
+  chunk.capacity = std::max(bytes, wanted);
+  chunk.bytes = chunk.capacity == Spare::kBytes
+                    ? spare_->take()
+                    : std::shared_ptr<std::byte[]>(new std::byte[chunk.capacity]);
+  chunk_bytes_ += chunk.capacity;
   return chunks_.emplace_back(std::move(chunk));
 }
 

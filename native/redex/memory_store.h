@@ -2,15 +2,17 @@
 // A log in memory.
 
 #include <deque>
+#include <memory>
 
 #include "redex/store.h"
 
 namespace netmesh::redex {
 
-/// Payloads lie in chunks, never across two; a chunk is freed when its last event was dropped and
-/// no batch holds it. Chunks grow with the log, so that a small log stays small.
+/// Payloads lie in chunks, never across two; a chunk is freed, or used again, when its last event
+/// was dropped and no batch holds it. Chunks grow with the log, so that a small log stays small.
 class MemoryStore final : public Store {
  public:
+  MemoryStore();
   std::size_t size() const override { return entries_.size(); }
   std::uint64_t seq_at(std::size_t index) const override { return entries_[index].seq; }
   UnixNanos timestamp_at(std::size_t index) const override { return entries_[index].timestamp; }
@@ -40,6 +42,9 @@ class MemoryStore final : public Store {
 
   std::deque<Entry> entries_;
   std::deque<Chunk> chunks_;
+  std::size_t chunk_bytes_ = 0;  ///< capacities of `chunks_`
+  class Spare;
+  std::shared_ptr<Spare> spare_;
   std::uint64_t dropped_chunks_ = 0;
 };
 

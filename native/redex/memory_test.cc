@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "redex/redex_testing.h"
@@ -9,6 +11,7 @@
 namespace netmesh::redex {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::Clock;
 using testing::payloads;
 
@@ -114,6 +117,39 @@ TEST(Log, ViewsOutliveEvictionAndTheLog) {
   for (int i = 0; i < 5000; ++i) ASSERT_TRUE(file->append(Bytes(1000)));
   file.reset();
   EXPECT_EQ(payloads(batch), (std::vector<std::string>{"kept alive"}));
+}
+
+TEST(Log, ViewsOutliveTheReuseOfMemoryByALargeLog) {
+  Redex redex;
+  FileConfig config;
+  config.retention.max_bytes = 12 << 20;
+  const auto file = *redex.open_file("large", config);
+  const auto event = [](std::uint64_t seq) { return Bytes(60'000, std::byte(seq * 7 % 251)); };
+  std::atomic<bool> done{false};
+  std::atomic<int> held{0};
+  // Holds what it has read for a while, here and there, and then looks at all of it again.
+  std::thread reader([&] {
+    while (!done) {
+      std::vector<EventBatch> batches(4);
+      for (EventBatch& batch : batches) {
+        const std::uint64_t first = file->stats().first_seq;
+        file->read_range(first, first + 50, batch);
+        std::this_thread::sleep_for(1ms);
+      }
+      for (const EventBatch& batch : batches) {
+        for (const EventView& view : batch) {
+          ASSERT_TRUE(std::equal(view.payload.begin(), view.payload.end(), event(view.seq).begin()))
+              << view.seq;
+          ++held;
+        }
+      }
+    }
+  });
+  for (std::uint64_t seq = 0; seq < 3000 || held < 200; ++seq)
+    ASSERT_EQ(*file->append(event(seq)), seq);
+  done = true;
+  reader.join();
+  EXPECT_EQ(file->stats().corrupt_reads, 0u);
 }
 
 TEST(Retention, KeepsTheNewestEvents) {
