@@ -249,19 +249,34 @@ void DiskLog::run_sync() {
   for (const SyncCallback& done : waiting) done(result);
 }
 
+void DiskLog::run_prefault() {
+  for (;;) {
+    std::array<Generation::Prefault, 3> pieces;
+    {
+      const std::lock_guard lock(mutex_);
+      // Whoever waits for a sync is first, and so is a compaction, however fast the log grows.
+      if (retired_ || !waiting_.empty() || compact_wanted_ || !disk().live()->wants_prefault()) {
+        prefault_wanted_ = false;
+        return;
+      }
+      pieces = disk().live()->take_prefault();
+    }
+    for (const auto& [mapping, from, to] : pieces) mapping->prefault(from, to);
+  }
+}
+
 std::optional<DiskTime> DiskLog::run() {
+  {
+    const std::lock_guard working(work_mutex_);
+    run_sync();
+  }
+  if (prefaults_) run_prefault();
   const std::lock_guard working(work_mutex_);
-  run_sync();
   bool compact_now = false;
-  std::array<Generation::Prefault, 3> prefault;
   {
     const std::lock_guard lock(mutex_);
     if (retired_) return std::nullopt;
     compact_now = std::exchange(compact_wanted_, false);
-    if (std::exchange(prefault_wanted_, false)) prefault = disk().live()->take_prefault();
-  }
-  for (const auto& [mapping, from, to] : prefault) {
-    if (mapping && from < to) mapping->prefault(from, to);
   }
   if (compact_now) (void)compact();
 
@@ -292,7 +307,7 @@ std::optional<DiskTime> DiskLog::run() {
   consider(interval_due_);
   consider(trim_due_);
   consider(age_due_);
-  if (!waiting_.empty() || sync_wanted_ || compact_wanted_ || prefault_wanted_) consider(now);
+  if (!waiting_.empty() || sync_wanted_ || compact_wanted_) consider(now);
   return next;
 }
 

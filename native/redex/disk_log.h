@@ -49,6 +49,7 @@ class DiskLog final : public Log, public DiskClient, public std::enable_shared_f
   void wake(DiskTime when);
   bool worth_compacting() const;
   void run_sync();
+  void run_prefault();
   Expected<void> compact_into(std::shared_ptr<Generation>& next);
 
   const std::shared_ptr<Storage> storage_;

@@ -353,13 +353,13 @@ Expected<void> Generation::trim() {
 
 std::array<Generation::Prefault, 3> Generation::take_prefault() {
   const std::size_t records = std::max(prefaulted_records_, records_);
-  const std::uint64_t dat_bytes = std::max(prefaulted_dat_bytes_, reader_.dat_bytes);
+  const std::uint64_t from = std::max(prefaulted_dat_bytes_, reader_.dat_bytes);
+  const std::uint64_t to = std::min((from / kHugePage + 1) * kHugePage, window_dat_bytes_);
   prefaulted_records_ = window_records_;
-  prefaulted_dat_bytes_ = window_dat_bytes_;
-  return {{{reader_.dat, static_cast<std::size_t>(dat_bytes),
-            static_cast<std::size_t>(window_dat_bytes_)},
-           {reader_.idx, records * kRecordBytes, window_records_ * kRecordBytes},
-           {reader_.ts, records * kTimestampBytes, window_records_ * kTimestampBytes}}};
+  prefaulted_dat_bytes_ = to;
+  return {{{reader_.idx, records * kRecordBytes, window_records_ * kRecordBytes},
+           {reader_.ts, records * kTimestampBytes, window_records_ * kTimestampBytes},
+           {reader_.dat, static_cast<std::size_t>(from), static_cast<std::size_t>(to)}}};
 }
 
 Expected<void> Generation::sync() {

@@ -72,7 +72,7 @@ class Generation {
     std::size_t from = 0;
     std::size_t to = 0;
   };
-  /// That space, for `Mapping::prefault`; from now on it counts as ready.
+  /// The next piece of that space in each file, for `Mapping::prefault`; it counts as ready then.
   std::array<Prefault, 3> take_prefault();
 
   /// dat, idx, ts: a crash in between leaves what recovery can read.

@@ -70,20 +70,16 @@ class PosixMapping final : public Mapping {
 #if defined(MADV_POPULATE_WRITE)
     constexpr std::size_t kPage = 4096;
     constexpr std::size_t kHugePage = 2 * 1024 * 1024;
-    from = from / kPage * kPage;
     to = std::min(to, capacity_);
+    if (from >= to) return;
+    from = from / kPage * kPage;
 #if defined(MADV_HUGEPAGE)
     // One fault for 2 MiB instead of 512, where the file system can.
     const std::size_t huge_from = from / kHugePage * kHugePage;
     const std::size_t huge_to = to / kHugePage * kHugePage;
     if (huge_from < huge_to) ::madvise(data_ + huge_from, huge_to - huge_from, MADV_HUGEPAGE);
 #endif
-    // In steps, as nothing else in the process can be mapped meanwhile.
-    while (from < to) {
-      const std::size_t end = std::min(to, (from / kHugePage + 1) * kHugePage);
-      if (::madvise(data_ + from, end - from, MADV_POPULATE_WRITE) != 0) return;
-      from = end;
-    }
+    ::madvise(data_ + from, to - from, MADV_POPULATE_WRITE);
 #else
     (void)from;
     (void)to;
