@@ -70,6 +70,8 @@ export interface RedexFileStatsJs {
 
 /** Shows that a constructor was called from here. */
 const INTERNAL = Symbol('netmesh.internal');
+/** As `Array.isArray`, which makes `any` of the elements. */
+const isArray: (value: unknown) => boolean = Array.isArray;
 /** Longer batches are handed to the addon as an array. */
 const MAX_ARGUMENTS = 256;
 /** Read from the addon at a time. */
@@ -179,10 +181,10 @@ export class RedexFile {
   /** Appends all events or none. The first sequence number, or null for an empty list. */
   appendBatch(payloads: readonly Uint8Array[]): bigint | null {
     try {
-      const first =
-        Array.isArray(payloads) && payloads.length <= MAX_ARGUMENTS
-          ? Reflect.apply(this.#native.appendEach, this.#native, payloads)
-          : this.#native.appendBatch(payloads);
+      const asArguments = payloads.length <= MAX_ARGUMENTS && isArray(payloads);
+      const first = asArguments
+        ? this.#native.appendEach(...payloads)
+        : this.#native.appendBatch(payloads);
       return payloads.length === 0 ? null : first;
     } catch (error) {
       let problem: string | undefined;
