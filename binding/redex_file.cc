@@ -7,11 +7,47 @@
 #include "binding/redex_tail.h"
 
 namespace netmesh::binding {
+namespace {
+
+/// What `append` works on. A function of each object that knows it saves looking it up in the
+/// object, a fifth of an append. The function may outlive the object.
+struct AppendTarget {
+  std::shared_ptr<redex::Redex> manager;
+  std::shared_ptr<redex::File> file;
+};
+
+napi_value append_one(napi_env raw_env, napi_callback_info info) {
+  const Napi::Env env(raw_env);
+  try {
+    std::size_t count = 1;
+    napi_value payload = nullptr;
+    void* data = nullptr;
+    check(env, napi_get_cb_info(env, info, &count, &payload, nullptr, &data));
+    const auto& file = static_cast<const AppendTarget*>(data)->file;
+    return from_u64(env, value_or_throw(env, file->append(to_bytes({env, payload}, "payload"))));
+  } catch (const Napi::Error& error) {
+    error.ThrowAsJavaScriptException();
+    return nullptr;
+  }
+}
+
+Napi::Value append_function(Napi::Env env, std::unique_ptr<AppendTarget> target) {
+  napi_value function = nullptr;
+  check(env,
+        napi_create_function(env, "append", NAPI_AUTO_LENGTH, append_one, target.get(), &function));
+  check(env, napi_add_finalizer(
+                 env, function, target.get(),
+                 [](napi_env, void* data, void*) { delete static_cast<AppendTarget*>(data); },
+                 nullptr, nullptr));
+  (void)target.release();
+  return {env, function};
+}
+
+}  // namespace
 
 Napi::Function RedexFileWrap::define(Napi::Env env) {
   return DefineClass(env, "NativeRedexFile",
                      {
-                         InstanceMethod<&RedexFileWrap::append>("append"),
                          InstanceMethod<&RedexFileWrap::append_each>("appendEach"),
                          InstanceMethod<&RedexFileWrap::append_batch>("appendBatch"),
                          InstanceMethod<&RedexFileWrap::read_range>("readRange"),
@@ -39,11 +75,8 @@ RedexFileWrap::RedexFileWrap(const Napi::CallbackInfo& info)
   if (!parts)
     throw type_error(info.Env(), "NativeRedexFile objects come from NativeRedex.openFile");
   parts_ = std::move(*parts);
-}
-
-Napi::Value RedexFileWrap::append(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return from_u64(env, value_or_throw(env, parts_.file->append(to_bytes(info[0], "payload"))));
+  auto target = std::make_unique<AppendTarget>(AppendTarget{parts_.manager, parts_.file});
+  Value().Set("append", append_function(info.Env(), std::move(target)));
 }
 
 Napi::Value RedexFileWrap::append_each(const Napi::CallbackInfo& info) {

@@ -26,7 +26,6 @@ class RedexFileWrap : public Napi::ObjectWrap<RedexFileWrap> {
   explicit RedexFileWrap(const Napi::CallbackInfo& info);
 
  private:
-  Napi::Value append(const Napi::CallbackInfo& info);
   Napi::Value append_each(const Napi::CallbackInfo& info);
   Napi::Value append_batch(const Napi::CallbackInfo& info);
   Napi::Value read_range(const Napi::CallbackInfo& info);
