@@ -362,8 +362,8 @@ export declare class NativeRedexFile {
   private constructor();
   append(payload: Uint8Array): bigint;
   /**
-   * One batch: the first sequence number; of nothing the next one. Arguments cost the addon a tenth of
-   * what elements of an array do, but there is only so much room for them on the stack.
+   * One batch: the first sequence number; of nothing the next one. An argument costs the addon less than
+   * an element of an array, which it has to look up; but there is only so much room on the stack.
    */
   appendEach(...payloads: readonly Uint8Array[]): bigint;
   /** The same for any number of payloads. */
