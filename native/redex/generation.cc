@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/prefetch.h"
 #include "redex/errors.h"
 
 namespace netmesh::redex {

@@ -7,6 +7,8 @@
 #include <new>
 #include <utility>
 
+#include "base/prefetch.h"
+
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif

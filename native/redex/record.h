@@ -38,19 +38,6 @@ struct IndexRecord {
   friend bool operator==(const IndexRecord&, const IndexRecord&) = default;
 };
 
-/// The memory that a log appends to next is in no cache yet: asks for what lies a page ahead of
-/// `[to, to + bytes)`, so that neither the copy nor its checksum waits for it. Nothing need be
-/// there.
-inline void prefetch_ahead(const std::byte* to, std::size_t bytes) {
-  constexpr std::size_t kAhead = 4096;
-  constexpr std::size_t kLine = 64;
-  if (bytes > kAhead) return;  // the processor sees by itself where this goes
-  const auto begin = reinterpret_cast<std::uintptr_t>(to) + kAhead;
-  for (std::uintptr_t line = begin / kLine * kLine; line < begin + bytes; line += kLine)
-    __builtin_prefetch(reinterpret_cast<const void*>(line), 1);
-}
-
-/// `at` has `kRecordBytes`.
 inline IndexRecord load_record(const std::byte* at) {
   return {load_le<std::uint64_t>(at), load_le<std::uint32_t>(at + 8),
           load_le<std::uint32_t>(at + 12), load_le<std::uint32_t>(at + 16)};

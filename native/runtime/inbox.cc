@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "base/prefetch.h"
+
 namespace netmesh::runtime {
 namespace {
 
@@ -115,6 +117,7 @@ void Inbox::deliver(mesh::StreamRef ref, std::uint64_t sequence, std::uint32_t i
   DeliveryBlock& block = block_for(length);
   const auto offset = static_cast<std::uint32_t>(block.bytes.size());
   std::byte* at = block.bytes.extend(length);
+  prefetch_ahead(at, length);
   if (!first.empty()) std::memcpy(at, first.data(), first.size());
   if (!second.empty()) std::memcpy(at + first.size(), second.data(), second.size());
   const std::uint32_t words[DeliveryBlock::kMetaWords] = {
