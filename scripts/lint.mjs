@@ -89,6 +89,8 @@ async function tidy(files) {
       '-p',
       'build/release',
       '--quiet',
+      // The compile commands are those of GCC.
+      '--extra-arg=-Wno-unknown-warning-option',
       file,
     ]);
     console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${file}`);

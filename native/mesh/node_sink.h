@@ -77,6 +77,7 @@ class NodeSink {
 
   /// The sender half of this stream has credit again or was closed; asked for by `want_credit`.
   virtual void credit_available(NodeId peer, StreamId stream, std::uint64_t epoch) = 0;
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): who overrides it keeps the report
   virtual void publish_done(RequestId /*request*/, Expected<PublishReport> /*report*/) {}
   /// What this node's own subscriptions go through.
   virtual void subscription_event(const channel::Subscriber::Event& /*event*/) {}
